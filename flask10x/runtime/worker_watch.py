@@ -1,7 +1,6 @@
 """The lines of the elected worker about all: long queues (contract, 6.5) and killed workers."""
 
 import logging
-from collections.abc import Callable
 
 from flask10x.config.settings import Settings
 from flask10x.recording.shared_queue import SharedQueues
@@ -36,35 +35,22 @@ class QueueWatch:
 
 
 class WorkerWatch:
-    """Logs killed workers once, or again when the process may have died before the line was
-    written.
+    """Logs killed workers once, or again if this process dies before the line was written.
 
     The line has the total since the start, so that it is right also when it is written twice.
     """
 
-    def __init__(
-        self, gauges: Gauges, receipt: Callable[[], Callable[[], bool]] = logs.receipt
-    ) -> None:
-        """`receipt` returns a function that says whether the last line is written."""
+    def __init__(self, gauges: Gauges) -> None:
         self._gauges = gauges
-        self._receipt = receipt
-        # The total in the last line, and whether that line is written; None when it is.
-        self._pending_line: tuple[int, Callable[[], bool]] | None = None
 
     def step(self) -> None:
         """Check once."""
-        if self._pending_line is not None:
-            total, is_written = self._pending_line
-            if not is_written():
-                return
-            self._gauges.killed_logged, self._pending_line = total, None
         killed = self._gauges.killed
-        new = killed - self._gauges.killed_logged
-        if not new:
-            return
-        log.warning(
-            "Killed workers: %d (%d since the start);"
-            " the readings that they had accepted are kept and stored",
-            *(new, killed),
-        )
-        self._pending_line = killed, self._receipt()
+        if new := killed - self._gauges.killed_logged:
+            log.warning(
+                "Killed workers: %d (%d since the start);"
+                " the readings that they had accepted are kept and stored",
+                *(new, killed),
+            )
+            logs.flush()
+            self._gauges.killed_logged = killed

@@ -24,8 +24,6 @@ FILE_NAME = "flask10x.log"
 # So there are two writes a second however much is logged. A line has to be in the file within a
 # second, so half a second is left for the card and for the other processes.
 COLLECT_SEC = 0.5
-# So many lines are written without further delay; collecting more saves nothing.
-HURRY_AT = 1_000
 # Some 5 MB, reached only if the card stalls: for ten seconds of the fastest traffic, for days of a
 # home's.
 WAITING_MAX = 20_000
@@ -35,32 +33,30 @@ _NEXT_RECORD = re.compile(r"\n(?! )")
 
 
 class Collector(logging.Handler):
-    """Collects records and writes them into the file: `start` its thread, `close` it at the end."""
+    """Collects records and writes them into the file: `start` its thread, `close` it at the end.
+
+    A process that forks closes it before.
+    """
 
     def __init__(self, file: "LogFile") -> None:
         super().__init__()
         self.setFormatter(LineFormatter(has_time=True, zone=file.zone))
-        self.received = 0
-        """How many records it has received so far."""
-        self.finished = 0
-        """How many of them are written or lost."""
         self._file = file
         self._waiting: deque[str] = deque()
         self._dropped = self._dropped_logged = 0
         self._writing = threading.Lock()
-        self._has_lines, self._hurry = threading.Event(), threading.Event()
-        self._ends = False
+        self._has_lines, self._ends = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
 
     def start(self) -> None:
-        """Start the thread; raises RuntimeError if the system has none."""
-        self._thread.start()
+        """Start the thread; if the system has none, `flush` and `close` write the lines."""
+        with suppress(RuntimeError):
+            self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record for the thread; if there is no room, it is dropped and counted."""
         # Handlers are called one at a time, under their own lock.
-        waiting = len(self._waiting)
-        if waiting >= WAITING_MAX:
+        if len(self._waiting) >= WAITING_MAX:
             self._dropped += 1
             return
         try:
@@ -68,28 +64,33 @@ class Collector(logging.Handler):
         except Exception:
             complain()
             return
-        self.received += 1
         if not self._has_lines.is_set():
             self._has_lines.set()
-        # The first line is written at once: it opens the file while there are descriptors.
-        if (waiting >= HURRY_AT or not self.finished) and not self._hurry.is_set():
-            self._hurry.set()
-
-    def hurry(self) -> None:
-        """Let the thread write the lines now, without collecting more."""
-        if self.finished < self.received:
-            self._hurry.set()
 
     def flush(self) -> None:
         """Return once every record so far is in the file or lost."""
         with self._writing:
-            self._write()
+            lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            dropped, warnings = self._dropped, []
+            if dropped != self._dropped_logged:
+                text = (
+                    f"{dropped - self._dropped_logged} lines of the log were lost: the file stalled"
+                )
+                lost = logging.makeLogRecord({"levelname": "WARNING", "msg": text})
+                warnings.append(self.format(lost))
+            if not (lines or warnings):
+                return
+            if self._file.write(lines + warnings):
+                self._dropped_logged = dropped
+                return
+            # They can be written once a descriptor is free again.
+            self._waiting.extendleft(reversed(lines))
+            self._has_lines.set()
 
     def close(self) -> None:
         """Write the lines that wait, end the thread, close the file; harmless if it is closed."""
-        self._ends = True
+        self._ends.set()
         self._has_lines.set()
-        self._hurry.set()
         if self._thread.is_alive():
             self._thread.join()
         self.flush()
@@ -97,48 +98,16 @@ class Collector(logging.Handler):
             self._file.close()
         super().close()
 
-    def before_fork(self) -> None:
-        """Write the lines that wait, and block writing until `after_fork`."""
-        self._writing.acquire()
-        self._write()
-
-    def after_fork(self) -> None:
-        """Go on, in the parent."""
-        self._writing.release()
-
-    def after_fork_in_child(self) -> None:
-        """Leave newer lines to the parent; the child has no thread, so it has to call `flush`."""
-        self._waiting.clear()
-        self._has_lines, self._hurry = threading.Event(), threading.Event()
-        self._dropped = self._dropped_logged
-        self.received = self.finished
-        self._writing.release()
-
     def _run(self) -> None:
-        while not self._ends:
+        # The first line is written at once: it opens the file while there are descriptors.
+        collect_sec = 0.0
+        while not self._ends.is_set():
             self._has_lines.wait()
-            self._hurry.wait(COLLECT_SEC)
-            # Cleared before the records are written: a record that comes later sets them again.
+            self._ends.wait(collect_sec)
+            collect_sec = COLLECT_SEC
+            # Cleared before the records are written: a record that comes later sets it again.
             self._has_lines.clear()
-            self._hurry.clear()
             self.flush()
-
-    def _write(self) -> None:
-        lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        dropped, warnings = self._dropped, []
-        if dropped != self._dropped_logged:
-            text = f"{dropped - self._dropped_logged} lines of the log were lost: the file stalled"
-            lost = logging.makeLogRecord({"levelname": "WARNING", "msg": text})
-            warnings.append(self.format(lost))
-        if not (lines or warnings):
-            return
-        if not self._file.write(lines + warnings):
-            # It can be written once a descriptor is free again.
-            self._waiting.extendleft(reversed(lines))
-            self._has_lines.set()
-            return
-        self._dropped_logged = dropped
-        self.finished += len(lines)
 
 
 class LogFile(ConcurrentRotatingFileHandler):

@@ -16,9 +16,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from flask10x.config.settings import PREFIX, Settings, process_user
@@ -37,13 +35,13 @@ _OURS = "flask10x"
 _GUNICORN = "gunicorn.error"
 
 _installed: list[tuple[logging.Logger, logging.Handler]] = []
-_collectors: list[Collector] = []
 
 
 def configure(settings: Settings, *, make_folder: bool = True) -> None:
     """Log to `<LOG_DIR>/flask10x.log`, and from WARNING up to stderr; or all of it to stdout.
 
-    Call it in each process, in workers after the fork; another call applies new settings. The file
+    Call it in each process, in workers after the fork; another call applies new settings. A process
+    that forks calls `shutdown` before: neither a thread nor its locks survive a fork. The file
     is shared safely: it is locked for the lines of half a second, and rotated under the same lock.
     Each of the LOG_BACKUP_COUNT old files and the current one may be a line longer than
     LOG_MAX_BYTES.
@@ -78,7 +76,6 @@ def configure(settings: Settings, *, make_folder: bool = True) -> None:
             return
     collector = Collector(file)
     collector.start()
-    _collectors.append(collector)
     _install(collector, _OURS, _GUNICORN)
 
 
@@ -98,16 +95,12 @@ def _install(handler: logging.Handler, *names: str) -> None:
 
 def flush() -> None:
     """Return once every line so far is in the file or lost."""
-    _collectors_do(Collector.flush)
-
-
-def _collectors_do(step: Callable[[Collector], None]) -> None:
-    for collector in _collectors:
-        step(collector)
+    for _, handler in _installed:
+        handler.flush()
 
 
 def write_line(settings: Settings, level: int, text: str) -> None:
-    """Write one line from a process that can make no thread; after an error it is lost."""
+    """Write one line at once, from a process that has no log open; after an error it is lost."""
     line = logging.makeLogRecord({"levelname": logging.getLevelName(level), "msg": text})
     with suppress(Exception):
         if settings.log_dir == STDOUT:
@@ -118,32 +111,11 @@ def write_line(settings: Settings, level: int, text: str) -> None:
         file.close()
 
 
-def receipt() -> Callable[[], bool]:
-    """Return a function that checks whether every line so far is in the file or lost.
-
-    It is for a line that must get into the file although its process may be killed at any moment: a
-    line that still waits would be lost, so all are written at once. The function never waits for
-    the card.
-    """
-    lines = [(collector, collector.received) for collector in _collectors]
-    _collectors_do(Collector.hurry)
-    return lambda: all(collector.finished >= received for collector, received in lines)
-
-
 def shutdown() -> None:
     """Write the lines that wait, undo `configure`, close the file; harmless without it."""
     while _installed:
         logger, handler = _installed.pop()
         logger.removeHandler(handler)
         handler.close()
-    _collectors.clear()
     logging.getLogger(_OURS).setLevel(logging.NOTSET)
     logging.raiseExceptions = True
-
-
-# A child has no thread to write the lines that waited, and must not write them a second time.
-os.register_at_fork(
-    before=partial(_collectors_do, Collector.before_fork),
-    after_in_parent=partial(_collectors_do, Collector.after_fork),
-    after_in_child=partial(_collectors_do, Collector.after_fork_in_child),
-)

@@ -21,7 +21,6 @@ from flask10x.config import settings
 from flask10x.config.settings import Settings
 from flask10x.system import log_file, logs
 from flask10x.system import pace as pace_module
-from flask10x.system.locks import FileLock
 
 log = logging.getLogger("flask10x.web.ingest")
 # 2025-08-24 00:00:12 UTC
@@ -54,12 +53,6 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-@pytest.fixture
-def collecting_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread writes only when the test lets it."""
-    monkeypatch.setattr(log_file, "COLLECT_SEC", 3600.0)
-
-
 def text_of(folder: Path) -> str:
     logs.flush()
     return (folder / "flask10x.log").read_bytes().decode("utf-8")
@@ -82,43 +75,27 @@ def test_a_line_as_in_the_contract(tmp_path: Path) -> None:
     )
 
 
-def test_a_receipt_says_when_a_line_is_in_the_file(tmp_path: Path) -> None:
-    """Somebody else's rotation holds the log's lock, so the line waits."""
-    logs.configure(given(tmp_path))
-    nothing = logs.receipt()
-    other = FileLock(next(tmp_path.glob(".*.lock")))
-    assert other.try_acquire()
-    log.error("The last words")
-    written = logs.receipt()
-
-    assert nothing()
-    assert not written()
-    other.close()
-    logs.flush()
-    assert written()
-    assert messages(tmp_path) == ["ERROR The last words"]
-
-
-def test_a_receipt_without_a_file_is_no_promise_to_wait_for() -> None:
-    assert logs.receipt()()
-
-
-@pytest.mark.usefixtures("collecting_for_ever")
-def test_asking_for_a_receipt_has_the_lines_written_at_once(tmp_path: Path) -> None:
-    logs.configure(given(tmp_path))
-    log.error("The last words")
-
-    until(logs.receipt())
-
-    assert (tmp_path / "flask10x.log").read_text().endswith("ERROR The last words\n")
-
-
 def test_the_thread_writes_by_itself(tmp_path: Path) -> None:
     logs.configure(given(tmp_path))
     for number in range(2):
         log.info("line %d", number)
         file = tmp_path / "flask10x.log"
         until(lambda: file.read_text().endswith(f"INFO line {number}\n"))  # noqa: B023
+
+
+def test_a_system_without_a_thread_has_the_lines_written_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        logs.configure(given(tmp_path))
+    log.warning("No worker can be made")
+    logs.shutdown()
+
+    assert (tmp_path / "flask10x.log").read_text().endswith(" WARNING No worker can be made\n")
 
 
 def test_lines_that_come_together_are_one_write(
@@ -134,18 +111,6 @@ def test_lines_that_come_together_are_one_write(
     logs.flush()
 
     assert [text.count("INFO line") for text in written] == [100]
-
-
-@pytest.mark.usefixtures("collecting_for_ever")
-def test_very_many_lines_are_written_before_the_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(log_file, "HURRY_AT", 3)
-    logs.configure(given(tmp_path))
-    for number in range(4):
-        log.info("line %d", number)
-
-    until((tmp_path / "flask10x.log").read_text)
 
 
 def test_what_a_stalled_card_has_no_room_for_is_counted(
@@ -341,41 +306,6 @@ def test_after_shutdown_nothing_is_left(tmp_path: Path) -> None:
     assert logging.raiseExceptions is True
 
 
-def test_a_worker_configures_after_the_fork_of_a_configured_process(tmp_path: Path) -> None:
-    logs.configure(given(tmp_path))
-    log.info("parent before")
-    pid = os.fork()
-    if pid == 0:
-        logs.configure(given(tmp_path))
-        log.info("child")
-        logs.flush()
-        os._exit(0)
-    assert os.waitpid(pid, 0)[1] == 0
-    log.info("parent after")
-
-    assert messages(tmp_path) == ["INFO parent before", "INFO child", "INFO parent after"]
-
-
-@pytest.mark.usefixtures("collecting_for_ever")
-def test_a_fork_writes_no_line_twice(tmp_path: Path) -> None:
-    logs.configure(given(tmp_path))
-    # The first line is written at once, the others wait.
-    log.info("parent first")
-    logs.flush()
-    log.info("parent before")
-    pid = os.fork()
-    if pid == 0:
-        log.info("child")
-        logs.shutdown()
-        os._exit(0)
-    log.info("parent after")
-    assert os.waitpid(pid, 0)[1] == 0
-
-    lines = messages(tmp_path)
-    assert lines[0] == "INFO parent first"
-    assert sorted(lines[1:]) == ["INFO child", "INFO parent after", "INFO parent before"]
-
-
 CRASH = """
 import logging, sys
 from flask10x.config import settings
@@ -454,8 +384,10 @@ def test_old_generations_are_dropped(tmp_path: Path) -> None:
     assert len(lines) > 2 * 1000 / 35
 
 
-@pytest.mark.usefixtures("collecting_for_ever")
-def test_lines_that_come_together_are_rotated_between_records(tmp_path: Path) -> None:
+def test_lines_that_come_together_are_rotated_between_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_file.Collector, "start", lambda _: None)
     logs.configure(given(tmp_path, log_max_bytes="1000", log_backup_count="9"))
 
     for number in range(30):
