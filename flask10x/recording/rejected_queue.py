@@ -21,7 +21,6 @@ from flask10x.database.error_codes import kind_of, reason_of
 from flask10x.errors import LockTimeout
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedReading
-from flask10x.recording.unknown_paths import LATEST_BODY_BYTES, UnknownPaths
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +34,13 @@ PAUSE_SEC = 5.0
 # Four stations that send nothing but garbage need some 100 bytes a second. A flood that lasts a
 # whole day makes each worker write 700 MB, the WAL included: a card survives years of that.
 BYTES_PER_SEC = 4096
+# Of paths that no station has. Readings have 100 to 300 bytes.
+LATEST_BODY_BYTES = 2000
+# Anyone can name any path, and a home rarely adds as many boards at once: lists show the last
+# reading of so many paths of each worker, those that have sent last.
+PATHS_MAX = 20
+# A sender repeats its backlog until the station is there, and has no more readings in it.
+KEYS_MAX = 2000
 
 
 class RejectedQueue:
@@ -64,16 +70,19 @@ class RejectedQueue:
         self._lock = threading.Lock()
         self._waiting: deque[RejectedReading] = deque()
         self._waiting_bytes = {False: 0, True: 0}
-        self._paths = UnknownPaths(clock)
+        # Of each path that no station has the id of its row that lists show, and whether a station
+        # could store that; the path that has sent last is the last one.
+        self._listed: dict[str, tuple[int, bool]] = {}
+        self._keys: dict[str, None] = {}
         self._dropped = 0
         self._not_before_sec = clock()
         self._failing = False
         # The commit that is tried: its readings, how many of the dropped ones it counts, and the
-        # note before it; and the rows of unknown paths that it has inserted.
+        # note before it; and what lists show of unknown paths after it.
         self._chunk: list[RejectedReading] = []
         self._tried_dropped = 0
         self._noted: int | None = None
-        self._inserted: dict[str, int] = {}
+        self._listed_then: dict[str, tuple[int, bool]] = {}
 
     @property
     def depth(self) -> int:
@@ -90,20 +99,20 @@ class RejectedQueue:
                 self._dropped += 1
 
     def take_unknown(self, reading: RejectedReading) -> bool:
-        """Take one of a path that no station has; False if its path is one too many.
+        """Take one of a path that no station has; whether lists show one of the path already.
 
-        One that repeats the key of another, or whose body is over LATEST_BODY_BYTES, is not kept;
-        without room each path has one that waits.
+        One for which there is no room, that repeats the key of another, or whose body is over
+        LATEST_BODY_BYTES, is not kept.
         """
         with self._lock:
-            came = self._paths.hear(reading)
-            for one in came:
-                path = self._paths[one.endpoint]
-                has_room = self._has_room(one) or not path.waiting
-                if len(one.body) <= LATEST_BODY_BYTES and has_room and not path.is_repeat(one.key):
-                    path.waiting += 1
-                    self._append(one)
-            return bool(came)
+            fits = len(reading.body) <= LATEST_BODY_BYTES and self._has_room(reading)
+            if fits and reading.key not in self._keys:
+                self._append(reading)
+                if reading.key:
+                    self._keys[reading.key] = None
+                if len(self._keys) > KEYS_MAX:
+                    del self._keys[next(iter(self._keys))]
+            return reading.endpoint in self._listed
 
     def step(self) -> None:
         """Store some of the readings that wait, if it is time; errors are logged and retried."""
@@ -185,11 +194,18 @@ class RejectedQueue:
                 return True
             self._noted = noted
             kept = rejected.keep(connection, self._chunk, self._settings)
-            self._inserted = kept.newest
-            for endpoint in {reading.endpoint for reading in self._chunk if reading.is_unknown}:
-                if listed := self._paths[endpoint].listed:
-                    number, is_storable = listed
-                    rejected.hide(connection, number, is_storable=is_storable)
+            unknown = [reading for reading in self._chunk if reading.is_unknown]
+            listed, hidden = dict(self._listed), []
+            for endpoint in {reading.endpoint for reading in unknown} & listed.keys():
+                hidden.append(listed.pop(endpoint))
+            for reading in unknown:
+                newest = kept.newest[reading.endpoint]
+                listed[reading.endpoint] = newest, bool(reading.is_storable)
+            while len(listed) > PATHS_MAX:
+                hidden.append(listed.pop(next(iter(listed))))
+            for number, is_storable in hidden:
+                rejected.hide(connection, number, is_storable=is_storable)
+            self._listed_then = listed
             counters.add(connection, rejected.DROPPED, self._tried_dropped)
             queue_notes.note(connection, self._name, noted, noted + 1)
         return kept.is_count_due
@@ -200,18 +216,13 @@ class RejectedQueue:
             chunk, self._chunk, self._noted = self._chunk, [], None
             for reading in chunk:
                 self._waiting_bytes[reading.is_unknown] -= reading.size_bytes
-                if reading.is_unknown:
-                    path = self._paths[reading.endpoint]
-                    path.waiting -= 1
-                    if is_refused:
-                        path.keys.pop(reading.key, None)
-                    else:
-                        number = self._inserted[reading.endpoint]
-                        path.listed = number, bool(reading.is_storable)
+                if is_refused:
+                    self._keys.pop(reading.key, None)
             if is_refused:
                 self._dropped += Counter(reading.is_unknown for reading in chunk)[False]
             else:
                 self._dropped -= self._tried_dropped
+                self._listed = self._listed_then
 
     def _fail(self, error: Exception) -> None:
         if not self._failing:

@@ -17,9 +17,8 @@ from flask10x.readings.reasons import Reason
 from flask10x.recording import rejected
 from flask10x.recording import replay as replay_module
 from flask10x.recording.rejected import RejectedReading, RejectedRow, Selection, purge, waiting
-from flask10x.recording.rejected_queue import RejectedQueue
+from flask10x.recording.rejected_queue import PATHS_MAX, RejectedQueue
 from flask10x.recording.replay import replay
-from flask10x.recording.unknown_paths import ENDPOINTS_MAX, PLACE_KEPT_SEC
 from tests.conftest import MakeSettings
 from tests.recording.test_rejected_queue import Clock
 from tests.support.both_engines import REFUSED, refuse, refuse_no_more
@@ -85,7 +84,7 @@ def test_all_readings_of_a_board_are_stored_once_with_their_times(
     rejected_queue: RejectedQueue, clock: Clock, database: Database, with_porch: Settings
 ) -> None:
     for number in range(500):
-        assert rejected_queue.take_unknown(sent(number))
+        rejected_queue.take_unknown(sent(number))
         if number % 7 == 0:
             clock.now_sec += 20
             rejected_queue.step()
@@ -115,48 +114,44 @@ def test_a_burst_of_a_board_is_kept_too(rejected_queue: RejectedQueue, database:
     assert counted(database) == 499
 
 
-def test_a_scanner_changes_nothing(
+def test_a_scanner_fills_no_list(
     rejected_queue: RejectedQueue, clock: Clock, database: Database
 ) -> None:
-    """It names 100,000 paths, among them and after them a board sends."""
+    """It names thousands of paths, and a board sends among them and after them."""
     take = rejected_queue.take_unknown
-    boards = 0
-    for number in range(100_000):
-        take(sent(number, f"junk{number}"))
+    known = []
+    for number in range(6_000):
+        take(sent(number, f"junk{number}", good=False))
         if number % 100 == 50:
-            take(sent(number))
-            boards += 1
-        if number % 1000 == 0:
-            clock.now_sec += 60
+            known.append(take(sent(number)))
+            clock.now_sec += 20
             rejected_queue.step()
     rejected_queue.finish()
     names = select(
         database.path, "SELECT DISTINCT endpoint FROM rejected WHERE earlier IS NOT NULL"
     )
     assert names == [("porch",)]
-    # Its first one came when all places were taken, and is among them.
     with database.reader.begin() as connection:
         found = waiting(connection, "porch")
-    assert found is not None and found.readings == boards == 1000
-    assert counted(database, LISTED) == ENDPOINTS_MAX
+    assert found is not None and found.readings == len(known) == 60
+    assert counted(database, LISTED) == PATHS_MAX
 
 
-def test_a_place_is_free_again_after_a_day_without_a_reading(
-    rejected_queue: RejectedQueue, clock: Clock, database: Database
+def test_the_row_of_a_path_that_is_silent_longest_leaves_the_lists(
+    rejected_queue: RejectedQueue, database: Database
 ) -> None:
     take = rejected_queue.take_unknown
-    for _ in range(2):
-        for number in range(ENDPOINTS_MAX):
-            assert take(sent(number, f"shed{number}"))
+    for number in range(PATHS_MAX):
+        assert not take(sent(number, f"shed{number}", good=number != 1))
     rejected_queue.finish()
-    assert [take(sent(number)) for number in range(3)] == [False] * 3
-    clock.now_sec += PLACE_KEPT_SEC + 1
-    assert [take(sent(number)) for number in range(3, 6)] == [True] * 3
+    assert take(sent(PATHS_MAX, "shed0"))
+    for number in range(2):
+        take(sent(number, f"attic{number}"))
     rejected_queue.finish()
-    # The last one that came in vain, and those since.
-    with database.reader.begin() as connection:
-        found = waiting(connection, "porch")
-    assert found is not None and found.readings == 4
+    assert counted(database, LISTED) == PATHS_MAX
+    # One that no station could store is gone.
+    left = "SELECT endpoint FROM rejected WHERE earlier IS NOT NULL ORDER BY id"
+    assert select(database.path, left) == [("shed0",), ("shed2",)]
 
 
 def test_what_no_station_could_store_is_not_kept(

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from flask10x.database.database import Database
 from flask10x.recording import rejected
-from flask10x.recording.unknown_paths import ENDPOINTS_MAX
+from flask10x.recording.rejected_queue import PATHS_MAX
 from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
 from flask10x.web.app import create_app
@@ -120,19 +120,18 @@ def test_strangers_do_not_fill_the_table(
     database: Database,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    for number in range(ENDPOINTS_MAX + 5):
+    for number in range(PATHS_MAX + 5):
         for body in ({"n": 1}, {"n": number}):
             assert client.post(f"/s{number}", json=body).status_code == 404
     client.post("/s0", data="x" * 2001)
     store_later(writer)
-    assert kept(database) == [(f"s{n}", json.dumps({"n": n})) for n in range(ENDPOINTS_MAX)]
-    # Of each endpoint once a minute, and of all that are too many.
+    rows = [(f"s{n}", json.dumps({"n": n})) for n in range(5, PATHS_MAX + 5)]
+    assert kept(database) == rows
+    # Once a minute of all new ones, and of each that lists show.
+    for _ in range(2):
+        client.post("/s7", json={})
     lines = [line for line in caplog.messages if "no such station" in line]
-    wanted = [
-        f"/s{number} refused: no such station, from 127.0.0.1"
-        for number in range(ENDPOINTS_MAX + 1)
-    ]
-    assert lines == wanted
+    assert lines == [f"/{name} refused: no such station, from 127.0.0.1" for name in ("s0", "s7")]
 
 
 def test_what_the_database_refuses_is_not_tried_for_ever(

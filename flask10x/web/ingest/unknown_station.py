@@ -1,6 +1,6 @@
 """A POST to a path that no station has gets a 404 that says how to add the station.
 
-The last body of each such endpoint is kept (`recording/unknown_paths.py`), so that
+The last body of each such endpoint is kept (`recording/rejected_queue.py`), so that
 `flask10x stations add` can propose the entry; and the readings before it, to be stored once the
 station is there.
 """
@@ -18,7 +18,7 @@ from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Stations
 from flask10x.recording.accepted_keys import key_of
 from flask10x.recording.rejected import RejectedReading
-from flask10x.recording.unknown_paths import LATEST_BODY_BYTES
+from flask10x.recording.rejected_queue import LATEST_BODY_BYTES
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.system.pace import Pace
@@ -64,7 +64,6 @@ class UnknownStations:
             gauges.note_unknown(number, name, request.path, sender(), body=body)
         is_known = name in self._stations.by_endpoint
         if is_writer and not is_known:
-            # Kept as the last body of this endpoint, unless there are too many endpoints.
             rejected = RejectedReading(
                 *(name, clock.now_ms(), request.mimetype, body),
                 {"endpoint": Reason("no_such_station")},
@@ -72,7 +71,7 @@ class UnknownStations:
                 is_storable=is_storable(body, request.mimetype),
             )
             is_known = self._store.writer.rejected_queue.take_unknown(rejected)
-        # Strangers can send any name, so all their names are one kind.
+        # Strangers can send any name, so all names that are new are one kind.
         more = self._pace.turn(name if is_known else "")
         if more is not None:
             log.warning("/%s refused: no such station, from %s%s", name, sender(), more)

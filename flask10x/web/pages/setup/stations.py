@@ -15,7 +15,7 @@ from flask10x.readings.parse import InvalidBody, decode
 from flask10x.readings.stations import Measurement, Station
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedRow, Waiting
-from flask10x.recording.unknown_paths import LATEST_BODY_BYTES
+from flask10x.recording.rejected_queue import LATEST_BODY_BYTES
 from flask10x.runtime import setup_files
 from flask10x.translation import Translation, speaking, translation
 from flask10x.web import context
