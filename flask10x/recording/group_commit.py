@@ -65,14 +65,6 @@ class Portion:
         )
         queue_notes.note(connection, self.id, self.done, self.last)
 
-    def refused_before(self) -> list[Refusal]:
-        """Return its entries that an earlier commit has refused, with the reasons."""
-        before = [entry for entry in self.entries if entry.number <= self.done]
-        if not before:
-            return []
-        reasons = self.queue.not_stored(before[0].number, before[-1].number)
-        return [(entry, reason) for entry in before if (reason := reasons.get(entry.number))]
-
 
 class GroupCommit:
     """Commits for one worker; it belongs to the writer's thread."""
@@ -149,7 +141,7 @@ class GroupCommit:
             return self._transact(portions, batch.insert_each)
 
     def _transact(self, portions: list[Portion], insert: Insert) -> list[Refusal]:
-        """Insert the new entries in one transaction; every refusal, those of before included."""
+        """Insert the new entries in one transaction; those that the database has refused."""
         with self._database.transaction() as connection:
             new = [entry for portion in portions for entry in portion.begin(connection)]
             not_stored = insert(connection, new, self._settings) if new else NotStored()
@@ -163,6 +155,4 @@ class GroupCommit:
             if errors > self._saved_errors:
                 counters.raise_to(connection, self._errors_name, errors)
         self._has_forgotten, self._saved_errors = True, errors
-        return not_stored.refused + [
-            refusal for portion in portions for refusal in portion.refused_before()
-        ]
+        return not_stored.refused
