@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 import flask10x
 from flask10x.alerts import state_file, subjects
-from flask10x.alerts.active import AlertState, Stamp, newest_ms, stamp_of
+from flask10x.alerts.active import AlertState, Stamp, stamp_of
 from flask10x.alerts.alert import Alert
 from flask10x.alerts.messages import Speaker
 from flask10x.alerts.words import wording_of_rule
@@ -94,7 +94,7 @@ class Retained:
 
     payload: str
     expires_sec: int | None = None
-    """The broker forgets it after so many seconds, if it speaks MQTT 5; None: never."""
+    """The broker forgets it after so many seconds; None: never."""
 
 
 Messages = dict[str, Retained | None]
@@ -121,8 +121,6 @@ class StationNow:
 # How often stations are looked at that send nothing.
 LOOK_EVERY_MS = 1_000
 RENEW_EVERY_MS = 15_000
-# A file that was written to within this may be written to again with the same stamp.
-STAMP_MS = 2_000
 
 
 class Stations:
@@ -141,9 +139,8 @@ class Stations:
         """Those that have ever sent; raises DBAPIError, OSError, TimeoutError or Flask10xError."""
         stamp, at_ms = stamp_of(self._path), clock.monotonic_ms()
         is_file = any(stamp)
-        is_still = is_file and newest_ms(stamp) + STAMP_MS < clock.now_ms()
         is_fresh = self._read_ms is not None and at_ms - self._read_ms < RENEW_EVERY_MS
-        if not (is_still and is_fresh and stamp == self._stamp):
+        if not (is_file and is_fresh and stamp == self._stamp):
             self._database = self._database or Database(self._settings)
             try:
                 self._now = [*self._read(self._database)]
@@ -444,7 +441,7 @@ class Discovery(Session):
 
     def _say(self, topic: str, message: Retained) -> None:
         properties = None
-        if self._is_5 and message.expires_sec is not None:
+        if message.expires_sec is not None:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.MessageExpiryInterval = message.expires_sec
         self._client.publish(topic, message.payload, retain=True, properties=properties)

@@ -1,4 +1,4 @@
-"""A session with the broker: connected again whenever it is lost, by the version that it speaks.
+"""A session with the broker by MQTT 5: connected again whenever it is lost.
 
 It runs in one thread, which also does what there is to do between two messages.
 """
@@ -102,14 +102,7 @@ class Pauses:
 
 
 KEEPALIVE_SEC = 60
-# The session never ends, as one of MQTT 3.1.1.
 NEVER_EXPIRES_SEC = 0xFFFF_FFFF
-# The reason code of a broker that does not speak this version.
-UNSUPPORTED_VERSION = 0x84
-# A broker that restarts, and a proxy without its broker, hang up just as a broker that does not
-# know the version. After so many connections in a row the version is the likely reason.
-HANG_UPS = 2
-VERSIONS = {MQTTProtocolVersion.MQTTv5: "5", MQTTProtocolVersion.MQTTv311: "3.1.1"}
 # How soon a stop is noticed while nothing comes.
 LOOKED_EVERY_SEC = 0.5
 
@@ -117,8 +110,7 @@ LOOKED_EVERY_SEC = 0.5
 class Session:
     """One client of the broker. What it is for, a subclass says."""
 
-    # The broker sends so many messages without an acknowledgement, if it speaks MQTT 5 (Receive
-    # Maximum).
+    # The broker sends so many messages without an acknowledgement (Receive Maximum).
     unacknowledged_max = 20
     is_kept = False
     """Whether the broker keeps the session, with its messages, while nobody is connected."""
@@ -127,13 +119,19 @@ class Session:
         """Nothing is connected yet."""
         self._broker, self._client_id = broker, client_id
         self._to_broker = Pauses()
-        self._client = self._new_client(MQTTProtocolVersion.MQTTv5)
-        # Whether the broker has not yet answered this connection.
-        self._is_unanswered = False
-        # How many connections of this version in a row the broker has ended without an answer.
-        self._hung_up = 0
-        # Whether the broker has answered that it does not speak MQTT 5.
-        self._is_5_refused = False
+        self._client = client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            protocol=MQTTProtocolVersion.MQTTv5,
+            manual_ack=True,
+        )
+        if broker.user:
+            client.username_pw_set(broker.user, broker.password or None)
+        if broker.has_tls:
+            client.tls_set()
+        client.on_connect = self._connected
+        client.on_message = self._came
+        self._prepare(client)
 
     def run(self, stop: Event) -> None:
         """Be connected until `stop` is set; then disconnect, which ends no session that is kept."""
@@ -177,42 +175,21 @@ class Session:
 
     # The broker
 
-    @property
-    def _is_5(self) -> bool:
-        return self._client.protocol == MQTTProtocolVersion.MQTTv5
-
-    def _new_client(self, version: MQTTProtocolVersion) -> Client:
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._client_id,
-            # In MQTT 5 each connection has this flag itself.
-            clean_session=None if version == MQTTProtocolVersion.MQTTv5 else not self.is_kept,
-            protocol=version,
-            manual_ack=True,
-        )
-        if self._broker.user:
-            client.username_pw_set(self._broker.user, self._broker.password or None)
-        if self._broker.has_tls:
-            client.tls_set()
-        client.on_connect = self._connected
-        client.on_message = self._came
-        self._prepare(client)
-        return client
-
     def _connect(self) -> bool:
         if self._to_broker.rest_sec():
             return False
-        self._is_unanswered = True
-        options: dict[str, Any] = {}
-        if self._is_5:
-            session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            session.SessionExpiryInterval = NEVER_EXPIRES_SEC if self.is_kept else 0
-            session.ReceiveMaximum = self.unacknowledged_max
-            options = {"clean_start": not self.is_kept, "properties": session}
+        session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        session.SessionExpiryInterval = NEVER_EXPIRES_SEC if self.is_kept else 0
+        session.ReceiveMaximum = self.unacknowledged_max
         try:
-            self._client.connect(self._broker.host, self._broker.port, KEEPALIVE_SEC, **options)
+            self._client.connect(
+                self._broker.host,
+                self._broker.port,
+                KEEPALIVE_SEC,
+                clean_start=not self.is_kept,
+                properties=session,
+            )
         except (OSError, ValueError) as error:
-            self._hung_up = 0
             self._away(f"cannot be reached: {error}")
             return False
         return True
@@ -220,37 +197,18 @@ class Session:
     def _connected(
         self, client: Client, _data: Any, flags: ConnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
-        self._is_unanswered, self._hung_up = False, 0
         if reason.is_failure:
             self._away(f"refuses: {reason}")
             client.disconnect()
-            if reason.value == UNSUPPORTED_VERSION:
-                self._is_5_refused = client.protocol == MQTTProtocolVersion.MQTTv5
-                self._change_version()
             return
         self._to_broker.end()
-        version = VERSIONS.get(client.protocol, "3.1")
-        self._broker.say(logging.INFO, f"Connected to the broker {self._broker} by MQTT {version}")
+        self._broker.say(logging.INFO, f"Connected to the broker {self._broker} by MQTT 5")
         self._begin(client, flags)
 
     def _lost(self, error: MQTTErrorCode) -> None:
         # After a refusal the reason is logged already.
         if not self._to_broker.rest_sec():
             self._away(f"is lost: {error.name}")
-        if self._is_unanswered:
-            # A broker may hang up without an answer if it does not know the version.
-            self._hung_up += 1
-            if self._hung_up >= HANG_UPS:
-                self._change_version()
-        elif not self._is_5 and not self._is_5_refused:
-            # It may have hung up at MQTT 5 for another reason.
-            self._change_version()
-
-    def _change_version(self) -> None:
-        """Use the other version from now on; both have the same session."""
-        self._hung_up = 0
-        version = MQTTProtocolVersion.MQTTv311 if self._is_5 else MQTTProtocolVersion.MQTTv5
-        self._client = self._new_client(version)
 
     def _away(self, how: str) -> None:
         if self._to_broker.begin():

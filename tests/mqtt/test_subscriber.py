@@ -152,32 +152,27 @@ def test_a_connection_lost_among_a_backlog_is_noticed(
     assert service.stored == [(0, b"first")]
 
 
-TAKEN = {5: b"\x20\x03\x01\x00\x00", 4: b"\x20\x02\x01\x00"}
+TAKEN = b"\x20\x03\x01\x00\x00"
+# By a broker of MQTT 3.1.1, and in the way of MQTT 5.
 REFUSED, REFUSED_BY_5 = b"\x20\x02\x00\x01", b"\x20\x03\x00\x84\x00"
 HANGS_UP = b""
 
 
 @pytest.mark.parametrize(
-    ("answers", "versions"),
+    ("answers", "said"),
     [
-        # It refuses the version, in its own way or in that of MQTT 5; that is remembered.
-        ([REFUSED, TAKEN, TAKEN], [5, 4, 4]),
-        ([REFUSED_BY_5, TAKEN, TAKEN], [5, 4, 4]),
-        ([REFUSED, TAKEN, HANGS_UP, TAKEN, TAKEN], [5, 4, 4, 4, 4]),
-        # It hangs up at the version that it does not know.
-        ([HANGS_UP, HANGS_UP, TAKEN], [5, 5, 4]),
-        ([HANGS_UP, HANGS_UP, HANGS_UP, HANGS_UP, TAKEN], [5, 5, 4, 4, 5]),
-        # It restarts.
-        ([HANGS_UP, TAKEN], [5, 5]),
-        ([TAKEN, HANGS_UP, TAKEN, HANGS_UP, TAKEN], [5, 5, 5, 5, 5]),
-        ([HANGS_UP, HANGS_UP, TAKEN, TAKEN], [5, 5, 4, 5]),
+        ([REFUSED, TAKEN], "refuses: Unsupported protocol version"),
+        ([REFUSED_BY_5, TAKEN], "refuses: Unsupported protocol version"),
+        ([HANGS_UP, HANGS_UP, TAKEN], "is lost: MQTT_ERR_CONN_LOST"),
+        ([TAKEN, HANGS_UP, TAKEN], "is lost: MQTT_ERR_CONN_LOST"),
     ],
 )
-def test_by_which_version_a_broker_is_connected_to(
+def test_a_broker_is_asked_again_by_mqtt_5(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    answers: list[bytes | dict[int, bytes]],
-    versions: list[int],
+    caplog: pytest.LogCaptureFixture,
+    answers: list[bytes],
+    said: str,
 ) -> None:
     monkeypatch.setattr("flask10x.mqtt.session.FIRST_SEC", 0.0)
     stop = Event()
@@ -188,12 +183,10 @@ def test_by_which_version_a_broker_is_connected_to(
             with listener.accept()[0] as connection:
                 # Behind the packet's type, its length and the name of the protocol.
                 asked.append(connection.recv(1024)[8])
-                if isinstance(answer_to, bytes):
-                    connection.sendall(answer_to)
-                    continue
-                # Taken, and lost when it has subscribed.
-                connection.sendall(answer_to[asked[-1]])
-                connection.recv(1024)
+                connection.sendall(answer_to)
+                if answer_to == TAKEN:
+                    # And lost when it has subscribed.
+                    connection.recv(1024)
         stop.set()
 
     with (
@@ -207,7 +200,8 @@ def test_by_which_version_a_broker_is_connected_to(
         session._to_broker = Pauses()
         session.run(stop)
         broker.join()
-    assert asked == versions
+    assert asked == [5] * len(answers)
+    assert any(message.endswith(said) for message in caplog.messages), caplog.messages
 
 
 def test_a_message_of_an_unplugged_sensor_is_no_reading(
