@@ -123,16 +123,6 @@ messages = Table(
 Index("ix_messages_state_due", messages.c.state, messages.c.due_ms)
 Index("ix_messages_alert", messages.c.alert_id)
 
-# One row: the clock that the times above were written by (`clock_jumps.py`).
-clocks = Table(
-    "clocks",
-    metadata,
-    Column("boot", Text, primary_key=True),
-    # How far the wall clock is ahead of CLOCK_MONOTONIC.
-    Column("ahead_ms", Integer, nullable=False),
-    sqlite_strict=True,
-)
-
 # The receivers that have taken a message that is still waiting, so that each of the receivers of a
 # channel gets it once.
 taken = Table(

@@ -12,9 +12,8 @@ from contextlib import suppress
 
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
-from flask10x.alerts import due, shared_alerts, state_file, transitions
+from flask10x.alerts import clock_jumps, due, shared_alerts, state_file, transitions
 from flask10x.alerts.alert import Active, Alert, Moment, Verdict, Watch
-from flask10x.alerts.clock_jumps import WallClock, moment
 from flask10x.alerts.shared_alerts import KINDS, Key, SharedAlert
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.transitions import Change, Routing
@@ -145,10 +144,9 @@ class AlertWatcher:
         settings: Settings,
         watches: Sequence[Watch],
         delivery: Delivery | None = None,
-        boot: str | None = None,
         sharing: AlertSharing | None = None,
     ) -> None:
-        """Open and start nothing yet. Tests set `delivery` and `boot`.
+        """Open and start nothing yet. Tests set `delivery`.
 
         `sharing` is given where several hosts may watch one database.
         """
@@ -162,7 +160,8 @@ class AlertWatcher:
         packed = start_delivery.packed(settings)
         lock = lock_path(settings)
         self._delivery = delivery or Delivery(self._next_due_ms, lock, packed=packed)
-        self._clock = WallClock(clock.boot_id() if boot is None else boot)
+        # How far the wall clock is ahead of CLOCK_MONOTONIC; None before the first step.
+        self._ahead_ms: int | None = None
         # None: not read yet, or to be read again.
         self._active: dict[tuple[str, str], Alert] | None = None
         self._due_ms: int | None = None
@@ -181,7 +180,7 @@ class AlertWatcher:
         if self._file.is_replaced():
             self._reset()
         try:
-            self._note(moment())
+            self._note(clock_jumps.moment())
         except DBAPIError as error:
             if not code_of(error).startswith(DAMAGE_ERRORS):
                 raise
@@ -200,19 +199,21 @@ class AlertWatcher:
 
     def _reset(self) -> None:
         self._file.close()
-        self._clock.forget()
         self._active = None
         if self._sharing is not None:
             self._sharing.forget()
 
     def _note(self, now: Moment) -> None:
         # The times of the file follow the clock first.
-        if self._clock.has_jumped(now):
+        ahead_ms = now.wall_ms - now.monotonic_ms
+        set_by_ms = 0 if self._ahead_ms is None else ahead_ms - self._ahead_ms
+        if abs(set_by_ms) > clock_jumps.JUMP_MS:
             with self._file.writing() as connection:
-                moved_ms = self._clock.follow(connection, now)
-            if moved_ms:
-                log.info("The clock was set by %+d s: times of alerts follow", moved_ms // 1000)
-                self._active = None
+                clock_jumps.move(connection, now, set_by_ms)
+            log.info("The clock was set by %+d s: times of alerts follow", set_by_ms // 1000)
+            self._active = self._ahead_ms = None
+        if self._ahead_ms is None:
+            self._ahead_ms = ahead_ms
         if self._sharing is not None and self._sharing.step(self._file):
             self._active = None
         if self._active is None:

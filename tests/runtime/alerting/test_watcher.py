@@ -272,7 +272,7 @@ def test_a_clock_that_is_set_right_makes_no_reminder(
     wall_ms, monotonic_ms = 40_000, 40_000
     monkeypatch.setattr(clock, "now_ms", lambda: wall_ms)
     monkeypatch.setattr(clock, "monotonic_ms", lambda: monotonic_ms)
-    watcher = AlertWatcher(home, [disk], NoDelivery(), boot="this one")
+    watcher = AlertWatcher(home, [disk], NoDelivery())
     disk.is_full = True
     watcher.step()
     wall_ms, monotonic_ms = 1_756_004_400_000, 100_000
