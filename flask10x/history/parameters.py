@@ -107,12 +107,12 @@ def parse_query(
         filters=reader.filters(),
         incomplete=reader.read("incomplete", _yes) or False,
         order=reader.read("order", _order) or view.order,
-        limit=reader.read("limit", _whole_number(1, MAX_LIMIT)),
+        limit=reader.read("limit", whole_number(1, MAX_LIMIT)),
         cursor=reader.read("cursor", parse_cursor),
         newer_than=reader.read("since", _id),
         bom=reader.read("bom", _yes) or False,
         raw=reader.read("raw", _yes) or False,
-        buckets=reader.read("buckets", _whole_number(MIN_BUCKETS, MAX_BUCKETS)),
+        buckets=reader.read("buckets", whole_number(MIN_BUCKETS, MAX_BUCKETS)),
         zone=settings.zone,
         now_ms=now_ms,
         compare=reader.comparison(),
@@ -295,7 +295,9 @@ def _order(text: str) -> Order:
     return ORDERS[text]
 
 
-def _whole_number(low: int, high: int) -> Callable[[str], int]:
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Return the reader of a number from `low` to `high`; it raises WrongValue."""
+
     def parse(text: str) -> int:
         if re.fullmatch(r"[0-9]{1,9}", text) and low <= int(text) <= high:
             return int(text)

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 from flask import url_for
 from sqlalchemy.exc import DBAPIError, TimeoutError
-from werkzeug.datastructures import MultiDict
 
 from flask10x.alerts import state_file
 from flask10x.alerts.alert import Alert, AlertMessage
@@ -21,9 +20,10 @@ from flask10x.config.alerts.rules import Rate
 from flask10x.config.settings import Settings
 from flask10x.errors import QueryError
 from flask10x.history.charts import Chart
+from flask10x.history.parameters import whole_number
 from flask10x.readings.labels import between, moment
 from flask10x.readings.numbers import separated
-from flask10x.readings.reasons import Reason
+from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.times import DAY_MS, HOUR_MS, is_date, iso_text, local_text, parse_bound
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
@@ -33,9 +33,9 @@ from flask10x.translation import N_, Translation
 from flask10x.web import context
 from flask10x.web.cards import latest
 from flask10x.web.context import alert_state
+from flask10x.web.parameters import Parameters
 
-# The greatest values of the parameters: the last id of SQLite's rows, and the longest page.
-GREATEST = {"before": 2**63 - 1, "limit": 1000}
+LIMIT_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +47,21 @@ class AlertsQuery:
     limit: int
 
 
-def alerts_query(args: MultiDict[str, str], default_limit: int) -> AlertsQuery:
-    """What the query string asks for; raises QueryError that names every wrong parameter."""
-    numbers, errors = {"limit": default_limit}, {}
-    for name, values in args.lists():
-        if name not in GREATEST:
-            errors[name] = Reason("unknown_parameter")
-        elif len(values) > 1:
-            errors[name] = Reason("given_times", n=len(values))
-        elif re.fullmatch(r"[0-9]{1,19}", values[0]) and 1 <= int(values[0]) <= GREATEST[name]:
-            numbers[name] = int(values[0])
-        elif name == "limit":
-            errors[name] = Reason("whole_number_needed", low=1, high=GREATEST[name])
-        else:
-            errors[name] = Reason("not_a_cursor")
-    if errors:
-        raise QueryError(errors)
-    return AlertsQuery(numbers.get("before"), numbers["limit"])
+def alerts_query(default_limit: int) -> tuple[AlertsQuery, dict[str, str]]:
+    """What the query string asks for, and what is wrong with it; then it is the first page."""
+    parameters = Parameters("before", "limit")
+    before = parameters.parsed("before", _number_of_alert)
+    limit = parameters.parsed("limit", whole_number(1, LIMIT_MAX))
+    if parameters.errors:
+        return AlertsQuery(None, default_limit), parameters.errors
+    return AlertsQuery(before, limit or default_limit), {}
+
+
+def _number_of_alert(text: str) -> int:
+    # Up to the last id of SQLite's rows.
+    if re.fullmatch(r"[0-9]{1,19}", text) and 1 <= int(text) < 2**63:
+        return int(text)
+    raise WrongValue(Reason("not_a_cursor"))
 
 
 LENGTH_MS = {"1h": HOUR_MS, "1d": DAY_MS, "1w": 7 * DAY_MS}

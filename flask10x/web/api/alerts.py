@@ -1,9 +1,10 @@
 """`GET /api/v1/alerts`: the same as the page, for programs."""
 
-from flask import Blueprint, Response, jsonify, request, url_for
+from flask import Blueprint, Response, jsonify, url_for
 
 from flask10x.alerts.alert import Alert, AlertMessage
 from flask10x.alerts.subjects import column_of, station_of
+from flask10x.errors import QueryError
 from flask10x.system import clock
 from flask10x.web import context, preferences
 from flask10x.web.alerts import (
@@ -27,7 +28,9 @@ def as_json() -> Response:
     The next page is in the Link header, too. Raises QueryError, and what reading the state file
     raises.
     """
-    question = alerts_query(request.args, DEFAULT_LIMIT)
+    question, errors = alerts_query(DEFAULT_LIMIT)
+    if errors:
+        raise QueryError(errors)
     settings, t = context.store_or_waiting().settings, preferences.texts()
     state = listed_alerts(question)
 

@@ -142,11 +142,7 @@ def as_page() -> tuple[str, int]:
 
     400 with the first page when the query is wrong.
     """
-    errors: dict[str, str] = {}
-    try:
-        question = alerts_query(request.args, PAGE_ALERTS)
-    except QueryError as error:
-        question, errors = AlertsQuery(before=None, limit=PAGE_ALERTS), error.details
+    question, errors = alerts_query(PAGE_ALERTS)
     alerts, trouble = ListedAlerts(), ""
     try:
         alerts = listed_alerts(question)
