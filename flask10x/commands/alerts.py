@@ -240,9 +240,6 @@ def deliver_command(settings_given: bool) -> None:
     with closing(FileLock(start_delivery.lock_path(config))) as lock:
         if not lock.try_acquire():
             return
-        # A service that stops ends the process of this id, also if the worker that started it was
-        # killed.
-        lock.note(str(os.getpid()))
         with closing(StateFile(path)) as state:
             delivery = MessageDelivery(config, state, lambda level, text: _say(config, level, text))
             try:

@@ -7,11 +7,9 @@ or the service may not have been reloaded. Messages follow the settings that the
 import logging
 import os
 import pickle
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -59,7 +57,6 @@ class Delivery:
         self._process: subprocess.Popen[bytes] | None = None
         self._not_before_ms = 0
         self._failed = False
-        self._has_looked = False
 
     @property
     def is_running(self) -> bool:
@@ -77,7 +74,6 @@ class Delivery:
 
     def step(self) -> None:
         """Start the process if a message is due; raises what the state file raises, and OSError."""
-        self._has_looked = True
         if self.is_running:
             return
         due_ms = self._next_due_ms()
@@ -101,19 +97,11 @@ class Delivery:
             )
 
     def close(self) -> None:
-        """Ask the process that sends to end after its current message, without waiting for it.
-
-        Does nothing when `step` was never called: then another worker is the elected one.
-        """
+        """Ask the process that it has started to end after its current message, without waiting."""
         if self.is_running and self._process is not None:
             self._process.terminate()
             # This process does not wait for it: the system reaps it.
             self._process.returncode = 0
-        elif self._has_looked:
-            # The process of a worker that was killed; its lock has its id.
-            with suppress(OSError, ValueError):
-                if (note := note_of_holder(self._lock)) and (pid := int(note.text)) > 1:
-                    os.kill(pid, signal.SIGTERM)
         self._process = None
 
 

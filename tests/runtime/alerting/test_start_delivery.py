@@ -1,7 +1,5 @@
 """The process that sends: started when something is due, once, and left to itself."""
 
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -102,24 +100,6 @@ def test_it_is_not_started_while_another_process_is_sending(due: Due, tmp_path: 
     delivery.step()
     wait_until(lambda: started(tmp_path), 60, "it has started")
     delivery.close()
-
-
-@pytest.mark.parametrize("is_elected", [True, False])
-def test_one_of_a_killed_worker_ends_with_the_elected_one(
-    due: Due, tmp_path: Path, is_elected: bool
-) -> None:
-    hold = "import fcntl; f = open('lock', 'w'); fcntl.flock(f, fcntl.LOCK_EX)"
-    note = "import os; f.write(str(os.getpid())); f.flush()"
-    held = f"{hold}; {note}; open('held', 'w'); import time; time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-S", "-c", held], cwd=tmp_path) as other:
-        wait_until((tmp_path / "held").exists, 60, "it is sending")
-        delivery = Delivery(due, tmp_path / "lock", script(tmp_path))
-        if is_elected:
-            delivery.step()
-        delivery.close()
-        if not is_elected:
-            other.kill()
-        assert other.wait(25) == -(signal.SIGTERM if is_elected else signal.SIGKILL)
 
 
 def test_one_that_finds_nothing_to_do_is_not_started_each_second(
