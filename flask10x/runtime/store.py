@@ -20,8 +20,9 @@ from flask10x.history.view import View
 from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.recording.writer import DRAIN_SEC, Writer
 from flask10x.runtime.added_stations import AddedStations
+from flask10x.runtime.alerting.sharing import AlertSharing
 from flask10x.runtime.alerting.watch_list import watches_of
-from flask10x.runtime.alerting.watcher import AlertSharing, AlertWatcher
+from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.database_file import DatabaseFile
 from flask10x.runtime.new_readings import NewReadings
 from flask10x.runtime.other_hosts import OtherHosts

@@ -13,8 +13,9 @@ from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.transitions import Routing
 from flask10x.config.alerts.rules import Alerts, Disk, Rule, Silence, Webhook
 from flask10x.database.tables import alert_mutes
+from flask10x.runtime.alerting.sharing import AlertSharing
 from flask10x.runtime.alerting.start_delivery import Delivery
-from flask10x.runtime.alerting.watcher import AlertSharing, AlertWatcher
+from flask10x.runtime.alerting.watcher import AlertWatcher
 from tests.postgres.hosts import Hosts, LeaseOfHost
 
 ALERTS = Alerts(rules=(Silence(), Disk()), channels=(Webhook(name="phone", url="http://p"),))

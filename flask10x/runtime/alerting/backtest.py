@@ -25,7 +25,10 @@ from flask10x.history.silence import learned_after_sec, learned_limits, usual_si
 from flask10x.history.view import View
 from flask10x.readings.times import DAY_MS, SECOND_MS
 from flask10x.recording.rejected import EVICTED
-from flask10x.runtime.alerting.measurement_watches import NewReading, is_late
+from flask10x.runtime.alerting.new_rows import (
+    NewReading,
+    is_late,
+)
 from flask10x.runtime.alerting.rejection_watches import Rejection, last_value, rejections
 from flask10x.runtime.alerting.watch_list import RuleOnReadings, scope_of, watch_of_readings
 

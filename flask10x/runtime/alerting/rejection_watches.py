@@ -24,7 +24,8 @@ from flask10x.readings.reasons import Reason, for_people, in_language
 from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import HOUR_MS
 from flask10x.recording.rejected import with_codes
-from flask10x.runtime.alerting.measurement_watches import (
+from flask10x.runtime.alerting.measurement_watches import measured
+from flask10x.runtime.alerting.new_rows import (
     AHEAD_MS,
     STALE_MS,
     NewReading,
@@ -32,7 +33,6 @@ from flask10x.runtime.alerting.measurement_watches import (
     Source,
     in_order,
     is_late,
-    measured,
 )
 from flask10x.system.gauges import Gauges
 from flask10x.translation import translation

@@ -16,15 +16,17 @@ from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
 from flask10x.runtime.alerting import service_watches
 from flask10x.runtime.alerting.measurement_watches import (
-    REPLAYED_MS,
     FastChange,
     LimitPassed,
+    Unchanged,
+    measurement_of,
+)
+from flask10x.runtime.alerting.new_rows import (
+    REPLAYED_MS,
     NewReading,
     NewReadings,
     Scope,
     Source,
-    Unchanged,
-    measurement_of,
 )
 from flask10x.runtime.alerting.rejection_watches import (
     FailedSensors,

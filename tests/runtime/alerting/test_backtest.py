@@ -31,7 +31,10 @@ from flask10x.readings.times import HOUR_MS
 from flask10x.recording.rejected import RejectedReading, keep
 from flask10x.runtime.alerting import backtest as module
 from flask10x.runtime.alerting.backtest import Backtest, Firing, backtest, past
-from flask10x.runtime.alerting.measurement_watches import LimitPassed, NewReading
+from flask10x.runtime.alerting.measurement_watches import LimitPassed
+from flask10x.runtime.alerting.new_rows import (
+    NewReading,
+)
 from tests.support.rows import execute, insert_readings
 
 # Some minutes after an hour, so that it is cut.

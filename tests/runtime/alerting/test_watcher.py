@@ -14,8 +14,9 @@ from flask10x.alerts.alert import Active, Alert, Moment, Verdict
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.config.alerts.rules import Alerts, Disk, Webhook
 from flask10x.config.settings import Settings
+from flask10x.runtime.alerting.sharing import AlertSharing
 from flask10x.runtime.alerting.start_delivery import Delivery
-from flask10x.runtime.alerting.watcher import AlertSharing, AlertWatcher
+from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.system import clock
 
 ALERTS = Alerts(rules=(Disk(),), channels=(Webhook(name="phone", url="http://p"),))

@@ -11,7 +11,10 @@ from flask10x.readings.parse import Reading
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedReading
 from flask10x.recording.shared_queue import SharedQueues
-from flask10x.runtime.alerting.measurement_watches import NewReadings, Scope
+from flask10x.runtime.alerting.new_rows import (
+    NewReadings,
+    Scope,
+)
 from flask10x.runtime.alerting.rejection_watches import NewRejections
 from flask10x.system.gauges import Gauges
 from tests.runtime.alerting.watches.home import Clock, Noted

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from flask10x.config.alerts.rules import Rate
 from flask10x.readings.stations import BUILT_IN
-from flask10x.runtime.alerting.measurement_watches import FastChange, NewReading
+from flask10x.runtime.alerting.measurement_watches import FastChange
+from flask10x.runtime.alerting.new_rows import (
+    NewReading,
+)
 from tests.runtime.alerting.watches.home import MINUTE_MS, NINE_MS, Clock, Noted
 from tests.runtime.alerting.watches.test_limit_passed import Source
 

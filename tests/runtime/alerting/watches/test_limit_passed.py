@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from flask10x.config.alerts.rules import Threshold, is_between
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
-from flask10x.runtime.alerting.measurement_watches import LimitPassed, NewReading
+from flask10x.runtime.alerting.measurement_watches import LimitPassed
+from flask10x.runtime.alerting.new_rows import (
+    NewReading,
+)
 from tests.runtime.alerting.watches.conftest import Log
 from tests.runtime.alerting.watches.home import (
     DAY_MS,

@@ -8,7 +8,11 @@ from sqlalchemy import Connection, event
 
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import DS18B20_FAULTS, Measurement
-from flask10x.runtime.alerting.measurement_watches import NewReading, NewReadings, measured
+from flask10x.runtime.alerting.measurement_watches import measured
+from flask10x.runtime.alerting.new_rows import (
+    NewReading,
+    NewReadings,
+)
 from tests.runtime.alerting.watches.conftest import Log
 from tests.runtime.alerting.watches.home import DAY_MS, HOUR_MS, MINUTE_MS, NINE_MS
 from tests.support.rows import execute

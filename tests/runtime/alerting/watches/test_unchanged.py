@@ -2,7 +2,10 @@
 
 from flask10x.config.alerts.rules import Stuck
 from flask10x.readings.stations import BUILT_IN
-from flask10x.runtime.alerting.measurement_watches import NewReading, Unchanged
+from flask10x.runtime.alerting.measurement_watches import Unchanged
+from flask10x.runtime.alerting.new_rows import (
+    NewReading,
+)
 from tests.runtime.alerting.watches.home import MINUTE_MS, NINE_MS, Clock, Noted
 from tests.runtime.alerting.watches.test_limit_passed import Source
 
