@@ -25,8 +25,8 @@ from flask10x.system.gauges import Gauges
 # How many ids one step goes through, which takes milliseconds. After a disk has stalled the
 # readings come in several steps.
 SPAN_ROWS = 5000
-# How long a row may be on its way after memory has told of it: rejected ones are stored every 5 s.
-REST_MS = 8000
+# How long after a reading was accepted it may still be on its way to the queue.
+REST_MS = 5000
 # How soon readings are found that another process stores, such as a command.
 LOOK_EVERY_MS = 60_000
 # A reading that came so long after its measurement says nothing about the present.
@@ -84,6 +84,8 @@ class NewRows(ABC, Generic[T]):
     table: str
     span_rows: int
     """How many ids one step goes through."""
+    rest_ms = REST_MS
+    """How long a row may be on its way after memory has told of it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -92,15 +94,15 @@ class NewRows(ABC, Generic[T]):
         self._error: Exception | None = None
         self._last_id: int | None = None
         self._signs: object = None
-        self._look_at_ms = self._rest_ms = 0
+        self._look_at_ms = self._rests_at_ms = 0
 
     def __call__(self, now: Moment) -> Sequence[T]:
         """Return the new rows of this step, the same for each caller. Raises as a query does."""
         if now is not self._moment:
             self._moment, self._rows, self._error = now, (), None
             if (signs := self._came()) != self._signs:
-                self._signs, self._rest_ms = signs, now.monotonic_ms + REST_MS
-            is_due = not self._rest_ms <= now.monotonic_ms < self._look_at_ms
+                self._signs, self._rests_at_ms = signs, now.monotonic_ms + self.rest_ms
+            is_due = not self._rests_at_ms <= now.monotonic_ms < self._look_at_ms
             if is_due or self._last_id is None:
                 self._look_at_ms = now.monotonic_ms + LOOK_EVERY_MS
                 try:

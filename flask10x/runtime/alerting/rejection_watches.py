@@ -37,6 +37,8 @@ from flask10x.runtime.alerting.new_rows import (
 from flask10x.system.gauges import Gauges
 from flask10x.translation import translation
 
+# Rejected readings are stored at most every 5 s (`recording/rejected.py`).
+REST_MS = 8000
 # How many ids one step goes through, and how many of the newest the first step returns.
 SPAN_ROWS = 500
 REPLAYED_ROWS = 2000
@@ -78,7 +80,7 @@ def rejections(
 class NewRejections(NewRows[Rejection]):
     """The new rejected readings of these stations, the oldest first."""
 
-    table, span_rows = "rejected", SPAN_ROWS
+    table, span_rows, rest_ms = "rejected", SPAN_ROWS, REST_MS
 
     def __init__(self, database: Database, gauges: Gauges, endpoints: Collection[str]) -> None:
         """Make no query yet. Rejected readings without a station are left out."""
