@@ -157,7 +157,11 @@ def test_command(names: tuple[str, ...], former_names: tuple[str, ...]) -> None:
     chosen = [channel for name, channel in channels.items() if name in (names or channels)]
     with ThreadPoolExecutor(len(chosen)) as threads:
         results = threads.map(partial(send_test, config), chosen)
-        have_failed = [*map(_report, chosen, results)]
+        try:
+            have_failed = [*map(_report, chosen, results)]
+        except KeyboardInterrupt:
+            # Ctrl+C does not wait for the tries, which end by their own time limits.
+            os._exit(1)
     sys.exit(1 if any(have_failed) else 0)
 
 
