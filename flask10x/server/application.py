@@ -4,16 +4,20 @@ Its imports take most of the service's memory: Flask, SQLAlchemy and nearly all 
 So the master imports it if several workers share it, and not if there is one (decision 35).
 """
 
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from contextvars import copy_context
 from functools import partial
 from io import BytesIO
 from time import monotonic
 from typing import TYPE_CHECKING
 
+import gevent
 from flask import Flask
 from gevent import get_hub
 from gevent.event import Event
+from gevent.os import make_nonblocking, nb_write
 from gevent.threadpool import ThreadPool
 
 from flask10x.config.settings import Settings
@@ -25,7 +29,6 @@ from flask10x.server.connection import Connection
 from flask10x.server.templates import COMPILED
 from flask10x.server.worker import GRACEFUL_TIMEOUT_SEC, REQUEST_CEILING_SEC
 from flask10x.system.limits import give_way
-from flask10x.web import uploads
 from flask10x.web.access import is_refused
 from flask10x.web.headers import ALWAYS
 from flask10x.web.ingest.fast_path import Lane, Lanes
@@ -35,11 +38,10 @@ from flask10x.web.limits import (
     LARGE_BODIES_MAX,
     RECEIPT,
     RETRY_AFTER_SEC,
-    UPLOAD,
+    UPLOAD_PATH,
     body_max_bytes,
     takes_large_body,
 )
-from flask10x.web.uploads import Upload, is_upload
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -68,18 +70,17 @@ class Threads:
         number: int,
         refuses: "Callable[[WSGIEnvironment], bool]",
         lane_of: "Callable[[WSGIEnvironment, bytes], Lane]",
-        begin_upload: "Callable[[WSGIEnvironment], Upload | Exception | None]" = lambda _: None,
     ) -> None:
         """Makes `number` threads for pages; raises RuntimeError if the system has none."""
         self._app, self._refuses, self._lane_of = app, refuses, lane_of
-        self._begin_upload = begin_upload
         self._loop = get_hub().loop
         self._others = ThreadPool(number)
         self._others.size = number
         # Its threads are made when needed: most services have no sender that needs one.
         self._senders = ThreadPool(SENDER_THREADS)
-        # Nor does most of them get a file: its thread waits for the card while pages are answered.
-        self._uploads = ThreadPool(1)
+        # Nor does most of them get a file. One is taken at a time, as slowly as it comes; a second
+        # thread refuses others meanwhile.
+        self._uploads = ThreadPool(2)
         self._large_bodies = 0
 
     def __call__(
@@ -88,7 +89,7 @@ class Threads:
         """The answer as WSGI has it (PEP 3333); its first piece comes after the status."""
         if conflicts := environ["gunicorn.socket"].request.conflicts:
             environ[CONFLICTS] = conflicts
-        if is_upload(environ):
+        if (environ["REQUEST_METHOD"], environ["PATH_INFO"]) == ("POST", UPLOAD_PATH):
             return self._with_upload(environ, start_response)
         if takes_large_body(environ["PATH_INFO"]):
             return self._with_large_body(environ, start_response)
@@ -118,25 +119,23 @@ class Threads:
     def _with_upload(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterator[bytes]:
-        """The answer to a form with files, which go to the disk while they come."""
+        """The answer to a form with files, which the application reads while they come."""
         connection, length = environ["gunicorn.socket"], _length(environ)
         connection.request.force_close()
-        upload = self._uploads.apply(self._begin_upload, (environ,))
-        if isinstance(upload, Upload):
-            self._receive(upload, connection.upload(length or 0))
-        environ[UPLOAD], environ["wsgi.input"] = upload, BytesIO()
-        yield from _by_threads(self._others, self._pieces(environ, start_response))
-
-    def _receive(self, upload: Upload, pieces: Iterator[bytes]) -> None:
-        """Hand the pieces over as they come; raises what ends the connection."""
-        try:
-            for piece in pieces:
-                if not self._uploads.apply(upload.feed, (piece,)):
-                    break
-        except BaseException:
-            self._uploads.apply(upload.break_off)
-            raise
-        self._uploads.apply(upload.finish)
+        read_end, write_end = os.pipe()
+        feeding = gevent.spawn(_feed, write_end, connection.upload(length or 0))
+        answer = _pieces(partial(self._app, environ, start_response))
+        with closing(_by_threads(self._uploads, answer)) as pieces:
+            try:
+                with open(read_end, "rb", buffering=0) as environ["wsgi.input"]:
+                    first = next(pieces, b"")
+            finally:
+                # All is here, or nothing more is wanted.
+                feeding.kill()
+            if isinstance(feeding.value, Exception):
+                raise feeding.value
+            yield first
+            yield from pieces
 
     def _answer(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -152,7 +151,7 @@ class Threads:
         # without an end would keep the thread.
         environ[FOLLOWER] = _ended_follower
         pool = self._senders if lane == "senders" else self._others
-        return _by_threads(pool, self._pieces(environ, start_response))
+        return _by_threads(pool, _pieces(partial(self._begin, environ, start_response)))
 
     def receipt(self) -> Receipt:
         """A receipt for which a greenlet waits, and which the writer's thread settles."""
@@ -189,14 +188,31 @@ class Threads:
             environ["gunicorn.socket"].request.force_close()
         return answer
 
-    def _pieces(
-        self, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> Generator[bytes, None, None]:
-        answer = self._begin(environ, start_response)
-        try:
-            yield from answer
-        finally:
-            getattr(answer, "close", int)()
+
+def _pieces(begin: Callable[[], Iterable[bytes]]) -> Generator[bytes, None, None]:
+    answer = begin()
+    try:
+        yield from answer
+    finally:
+        getattr(answer, "close", int)()
+
+
+def _feed(write_end: int, pieces: Iterator[bytes]) -> Exception | None:
+    """Write the pieces of a body into a pipe as they come; return what ends the connection."""
+    try:
+        make_nonblocking(write_end)
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[nb_write(write_end, rest) :]
+    except BrokenPipeError:
+        # The application wants no more.
+        return None
+    except Exception as error:
+        return error
+    finally:
+        os.close(write_end)
+    return None
 
 
 def _ended_follower() -> Follower:
@@ -211,7 +227,9 @@ def _length(environ: "WSGIEnvironment") -> int | None:
     return None if in_chunks else int(environ.get("CONTENT_LENGTH") or 0)
 
 
-def _by_threads(pool: ThreadPool, pieces: Generator[bytes, None, None]) -> Iterator[bytes]:
+def _by_threads(
+    pool: ThreadPool, pieces: Generator[bytes, None, None]
+) -> Generator[bytes, None, None]:
     context, end = copy_context(), None
     try:
         while end is None:
@@ -247,7 +265,6 @@ def with_threads(app: Flask, settings: Settings) -> Flask:
         settings.threads,
         partial(is_refused, app),
         Lanes(settings),
-        partial(uploads.begin, app),
     )
     app.wsgi_app = threads  # type: ignore[method-assign]
     return app

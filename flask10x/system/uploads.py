@@ -8,8 +8,8 @@ import os
 import re
 import shutil
 from contextlib import closing, suppress
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from flask10x.system import disk
 from flask10x.system.locks import FileLock, note_of_holder
@@ -50,7 +50,7 @@ class Uploads:
         return note_of_holder(self.folder / LOCK) is not None
 
     def begin(self) -> bool:
-        """Make room for new files; False when others are being received. Raises OSError."""
+        """Keep others from sending files; False when some are being received. Raises OSError."""
         if not self.folder.is_dir():
             self.folder.mkdir(mode=0o750)
             disk.leave_to_owner(self.folder, self.folder.parent)
@@ -59,7 +59,6 @@ class Uploads:
             lock.close()
             return False
         self._lock = lock
-        self.discard()
         return True
 
     def discard(self) -> None:
@@ -96,36 +95,38 @@ def safe_name(name: str) -> str:
     return last if is_usual else OTHER_NAME
 
 
-class NewFile:
+class NewFile(FileIO):
     """A file that is being received."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file: BinaryIO = open(path, "xb", buffering=0, opener=disk.private)  # noqa: SIM115
-        disk.leave_to_owner(self._file.fileno(), path.parent)
-        self._unsynced = 0
+    _unsynced = 0
 
-    def write(self, data: bytes) -> None:
-        """Write the next bytes; raises OSError."""
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "xb", opener=disk.private)
+        disk.leave_to_owner(self.fileno(), path.parent)
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        """Write all of the next bytes; raises OSError."""
         rest = memoryview(data)
         while rest:
-            rest = rest[self._file.write(rest) :]
+            rest = rest[super().write(rest) :]
         self._unsynced += len(data)
         if self._unsynced >= SYNC_EVERY_BYTES:
             self._sync()
+        return len(data)
 
     def close(self) -> None:
         """End the file; raises OSError when it is not on the disk."""
         try:
-            self._sync()
+            if not self.closed:
+                self._sync()
         finally:
-            self._file.close()
+            super().close()
 
     def _sync(self) -> None:
         self._unsynced = 0
-        os.fdatasync(self._file.fileno())
+        os.fdatasync(self.fileno())
         # It is read again much later; memory is for the database.
-        os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        os.posix_fadvise(self.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def remove_leftovers(data_dir: Path) -> None:

@@ -11,8 +11,6 @@ RECEIPT = "flask10x.receipt"
 CONFLICTS = "flask10x.conflicts"
 # Likewise what makes the follower of an open page, for which a greenlet waits.
 FOLLOWER = "flask10x.follower"
-# Likewise the files that came while the body was read (`web/uploads.py`), or why they are refused.
-UPLOAD = "flask10x.upload"
 
 # How many downloads of a worker may be on their way at once. Each takes a
 # thread for one page of rows after the other; with many, each and every page would take long.

@@ -1,154 +1,90 @@
 """Files in a form, which go to the disk while they come.
 
-The server hands over the body piece by piece (`server/application.py`); where it does not, as in
-development, the view reads it. Who may send and how much is known by the head, before a byte of
-the body is read, and the token of the form comes before the files.
+Who may send and how much is known by the head, before a byte of the body is read. The server gives
+such a request a thread that no page needs, however slowly it comes (`server/application.py`).
 """
 
+import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import IO, Any, cast
 
-from flask import Flask, request
+from flask import request
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.sansio.multipart import (
-    Data,
-    Epilogue,
-    Event,
-    Field,
-    File,
-    MultipartDecoder,
-    NeedData,
-)
+from werkzeug.formparser import FormDataParser
 
 from flask10x.errors import UploadRefused
-from flask10x.runtime.store import Store
 from flask10x.system import disk
 from flask10x.system.background import Background
 from flask10x.system.uploads import NewFile, Uploads
 from flask10x.system.wording import size
-from flask10x.translation import Translation
-from flask10x.web import access, administrators, context, preferences
-from flask10x.web.limits import UPLOAD, UPLOAD_MAX_BYTES, UPLOAD_PATH
-from flask10x.web.page import guard_of_request
+from flask10x.web import administrators, context, preferences
+from flask10x.web.limits import UPLOAD_MAX_BYTES
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
-# A form has a token, a zone and a station.
-FIELD_MAX_BYTES = 1000
+# A form has a token, a zone and a station. It is also the most that the parser keeps in memory,
+# which has to be more than a piece of the body.
+FIELDS_MAX_BYTES = 1_000_000
 # Years of four stations, a file for each year, are fewer.
 PARTS_MAX = 100
-# Longer than a piece of the body and the head of a part.
-BUFFER_MAX_BYTES = 1_000_000
-PIECE_BYTES = 64 * 1024
 # What a form has around its files.
 FRAME_MAX_BYTES = 100_000
 
 
-class Upload:
-    """The files of one request."""
+def received() -> MultiDict[str, str]:
+    """Take the files of the request at hand, whose body comes meanwhile; return its other fields.
 
-    def __init__(self, uploads: Uploads, boundary: str, token: str, t: Translation) -> None:
-        """Receive into `uploads`; `token` is what the form has to carry before its files."""
-        self._uploads, self._token, self._t = uploads, token, t
-        self._decoder = MultipartDecoder(boundary.encode(), BUFFER_MAX_BYTES, max_parts=PARTS_MAX)
-        self.fields: dict[str, str] = {}
-        self.refusal: UploadRefused | OSError | None = None
-        self._part: NewFile | bytearray | None = None
-        self._name = ""
-        self._count = 0
-
-    def feed(self, data: bytes | None) -> bool:
-        """Take the next bytes, None for the end; whether more are wanted. Raises nothing."""
-        try:
-            self._decoder.receive_data(data)
-            while not isinstance(event := self._decoder.next_event(), NeedData | Epilogue):
-                self._take(event)
-        except (UploadRefused, OSError) as error:
-            self._give_up(error)
-        except (ValueError, RequestEntityTooLarge):
-            text = self._t("The browser sent something else than a form with files.")
-            self._give_up(UploadRefused(400, text))
-        return self.refusal is None
-
-    def finish(self) -> None:
-        """The whole body is here; others may send files again."""
-        if self.refusal is None:
-            self.feed(None)
-        if self.refusal is None and not self._count:
-            self._give_up(UploadRefused(400, self._t("Choose a file first.")))
-        self._uploads.end()
-
-    def break_off(self) -> None:
-        """The sender is gone: leave nothing."""
-        self._give_up(UploadRefused(400, ""))
-        self._uploads.end()
-
-    def _take(self, event: Event) -> None:
-        match event:
-            case Field(name=name):
-                self._part, self._name = bytearray(), name
-            case File(filename=name):
-                self._part = self._new_file(name)
-            case Data(data=data, more_data=is_more):
-                if isinstance(self._part, NewFile):
-                    self._part.write(data)
-                    if not is_more:
-                        self._part.close()
-                elif self._part is not None:
-                    self._part += data
-                    if len(self._part) > FIELD_MAX_BYTES:
-                        raise ValueError(self._name)
-                    self.fields[self._name] = self._part.decode(errors="replace")
-                if not is_more:
-                    self._part = None
-
-    def _new_file(self, name: str) -> NewFile | None:
-        token = self.fields.get(administrators.TOKEN_FIELD, "")
-        if not administrators.is_equal(token, self._token):
-            raise UploadRefused(403, self._t("This browser is not an administrator's."))
-        # A browser sends an empty file without a name where none was chosen.
-        if not name:
-            return None
-        # Only now, as it removes the files of before.
-        if not self._count and not self._uploads.begin():
-            raise UploadRefused(409, self._t("Something else is running; wait until it is done."))
-        self._count += 1
-        return self._uploads.new_file(self._count - 1, name)
-
-    def _give_up(self, error: UploadRefused | OSError) -> None:
-        self.refusal = self.refusal or error
-        with suppress(OSError):
-            if isinstance(self._part, NewFile):
-                self._part.close()
-        self._part = None
-        with suppress(OSError):
-            if self._count:
-                self._uploads.discard()
-
-
-def begin(app: Flask, environ: "WSGIEnvironment") -> Upload | UploadRefused | OSError | None:
-    """Begin to receive the files of a request by its head; or why it is refused.
-
-    None where the application refuses the request anyway.
+    Raises UploadRefused, or OSError where they can't be written; then nothing of them is left.
     """
-    with app.request_context(environ):
-        # Nor is there the view where setting up is off, or a view of anything without the database.
-        is_there = guard_of_request() and isinstance(context.store_or_waiting(), Store)
-        if not is_there or access.current().refusal() is not None:
-            return None
-        try:
-            return _begun()
-        except (UploadRefused, OSError) as error:
-            return error
+    uploads, files = _begun(), list[NewFile]()
+    try:
+        return _fields(uploads, files)
+    except BaseException as error:
+        with suppress(OSError):
+            for file in files:
+                file.close()
+            if files:
+                uploads.discard()
+        if isinstance(error, ValueError | RequestEntityTooLarge):
+            text = preferences.texts()("The browser sent something else than a form with files.")
+            raise UploadRefused(400, text) from error
+        raise
+    finally:
+        uploads.end()
 
 
-def _begun() -> Upload:
+def _fields(uploads: Uploads, files: list[NewFile]) -> MultiDict[str, str]:
+    """Receive the files, and return the other fields."""
+
+    def new_file(filename: str | None = None, **_about: Any) -> IO[bytes]:
+        # A browser sends an empty file without a name where none was chosen.
+        if not filename:
+            return open(os.devnull, "w+b")
+        if not files:
+            uploads.discard()
+        files.append(uploads.new_file(len(files), filename))
+        return cast("IO[bytes]", files[-1])
+
+    t, makes = preferences.texts(), cast("Any", new_file)
+    parser = FormDataParser(makes, FIELDS_MAX_BYTES, silent=False, max_form_parts=PARTS_MAX)
+    _rest, fields, _files = parser.parse(
+        request.stream, request.mimetype, request.content_length, request.mimetype_params
+    )
+    for file in files:
+        file.close()
+    sent = fields.get(administrators.TOKEN_FIELD, "")
+    if not administrators.is_equal(sent, administrators.form_token()):
+        raise UploadRefused(403, t("This browser is not an administrator's."))
+    if not files:
+        raise UploadRefused(400, t("Choose a file first."))
+    return fields
+
+
+def _begun() -> Uploads:
+    """Look at the head of the request, and let nobody else send files."""
     t = preferences.texts()
     if administrators.browser() is None:
         raise UploadRefused(403, t("This browser is not an administrator's."))
-    boundary = request.mimetype_params.get("boundary", "")
-    if request.mimetype != "multipart/form-data" or not boundary.isascii() or not boundary:
+    if request.mimetype != "multipart/form-data":
         raise UploadRefused(400, t("The browser sent something else than a form with files."))
     length, data_dir = request.content_length, context.store().settings.data_dir
     if length is None:
@@ -172,31 +108,6 @@ def _begun() -> Upload:
         )
         raise UploadRefused(413, text)
     uploads = Uploads(data_dir)
-    if Background(data_dir).is_running or uploads.is_receiving:
+    if Background(data_dir).is_running or not uploads.begin():
         raise UploadRefused(409, t("Something else is running; wait until it is done."))
-    return Upload(uploads, boundary, administrators.form_token(), t)
-
-
-def received() -> Upload:
-    """Return the files of the request at hand, all of which are here.
-
-    Raises UploadRefused, or OSError where they can't be written.
-    """
-    upload = request.environ.get(UPLOAD)
-    if upload is None:
-        upload = _begun()
-        while (data := request.stream.read(PIECE_BYTES)) and upload.feed(data):
-            pass
-        upload.finish()
-    if isinstance(upload, Exception):
-        raise upload
-    result: Upload = upload
-    if result.refusal is not None:
-        raise result.refusal
-    return result
-
-
-def is_upload(environ: "WSGIEnvironment") -> bool:
-    """Whether a request may bring files."""
-    of_request = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-    return of_request == ("POST", UPLOAD_PATH)
+    return uploads

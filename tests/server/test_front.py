@@ -20,6 +20,8 @@ IMPORTED = {
     "gevent",
     "gevent.event.Event",
     "gevent.get_hub",
+    "gevent.os.make_nonblocking",
+    "gevent.os.nb_write",
     "gevent.pool.Pool",
     "gevent.server.StreamServer",
     "gevent.socket.wait",

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from flask import abort, redirect, request, send_file, url_for
@@ -85,9 +86,12 @@ FOLLOWED = ("data_dir", "csv_dir", "backup_dir", "database_url", "timezone")
 
 @blueprint.get("/setup/files")
 def as_files(
-    message: str = "", status: int = 0, problems: dict[str, str] | None = None
+    message: str = "",
+    status: int = 0,
+    problems: dict[str, str] | None = None,
+    typed: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str, int]:
-    """What there is, what runs, and what can be done."""
+    """What there is, what runs, and what can be done; `typed` is what a form has been sent with."""
     store, t, now_ms = context.store(), preferences.texts(), clock.now_ms()
     settings, own = store.settings, shell(store.settings)
     run, known = Background(settings.data_dir).current(), gathered(store, now_ms)
@@ -126,6 +130,7 @@ def as_files(
         "setup/files.html",
         status or (400 if problems else 200),
         message=message,
+        typed=typed,
         problems={**({"days": problem} if problem else {}), **(problems or {})},
         run=said_by(run, t) if run else None,
         backups=backups,
@@ -198,11 +203,11 @@ def export() -> AnyResponse | tuple[str, int]:
 
 @blueprint.post(UPLOAD_PATH, guard="setup")
 def upload() -> AnyResponse | tuple[str, int]:
-    """Take files, which the body has brought already, and look through them."""
+    """Take files, and look through them."""
     settings, t = context.store().settings, preferences.texts()
     sent = Uploads(settings.data_dir)
     try:
-        received = uploads.received()
+        fields = uploads.received()
         has_backup = is_backup(sent.files, t)
     except (UploadRefused, OSError) as error:
         # What came is removed unless it is being used.
@@ -215,7 +220,7 @@ def upload() -> AnyResponse | tuple[str, int]:
         return as_files(text, 507)
     if has_backup:
         return _started("backup", "--verify", str(sent.files[0]), "--sent", kind="check")
-    return _preview(received.fields)
+    return _preview(fields)
 
 
 @blueprint.post("/setup/files/import", guard="setup")
@@ -225,7 +230,7 @@ def import_() -> AnyResponse | tuple[str, int]:
         return _preview(request.form)
     arguments, problems = _import_options(request.form)
     if problems:
-        return as_files(problems=problems)
+        return as_files(problems=problems, typed=request.form)
     return _started("import", *arguments, *_sent(), kind="import")
 
 
@@ -277,7 +282,7 @@ def set_retention() -> AnyResponse | tuple[str, int]:
     t = preferences.texts()
     days, problem = _days(request.form.get("days", ""))
     if problem:
-        return as_files(problems={"days": problem})
+        return as_files(problems={"days": problem}, typed=request.form)
     try:
         edit = changes.settings_edit(
             "retention_days", lambda keys: changes.put(keys, "retention_days", days)
@@ -291,7 +296,6 @@ def set_retention() -> AnyResponse | tuple[str, int]:
 def _started(*arguments: str, kind: str = "", **values: str) -> AnyResponse:
     """Start the command; then the page. Raises BackgroundBusy while another runs, and OSError."""
     kind, browser = kind or arguments[0], administrators.browser()
-    # The token of a form with files was compared before its first file was written.
     if browser is None:
         abort(403)
     settings, t = context.store().settings, preferences.texts()
@@ -311,7 +315,7 @@ def _started(*arguments: str, kind: str = "", **values: str) -> AnyResponse:
 def _preview(fields: Mapping[str, str]) -> AnyResponse | tuple[str, int]:
     arguments, problems = _import_options(fields)
     if problems:
-        return as_files(problems=problems)
+        return as_files(problems=problems, typed=fields)
     words = ("import", "--dry-run", "--json", *arguments, *_sent())
     chosen = {name: fields.get(name, "") for name in ("zone", "endpoint", "accept")}
     return _started(*words, kind="preview", **chosen)
