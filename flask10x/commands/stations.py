@@ -3,11 +3,10 @@
 import json
 import shlex
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from gettext import gettext as _
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import click
 
@@ -15,92 +14,24 @@ from flask10x.commands import translated
 from flask10x.commands.database import database_errors
 from flask10x.commands.options import renamed
 from flask10x.config import (
-    form,
-    readers,
     settings,
     station_file,
     station_keys,
     station_proposal,
     station_text,
 )
-from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import Settings
-from flask10x.config.station_file import MAX_MEASUREMENTS
 from flask10x.database import engines, schema
 from flask10x.database.paths import shown_name
 from flask10x.errors import SettingsError, StationsError
 from flask10x.maintenance import station_changes
 from flask10x.readings.parse import BODY_MAX_BYTES, InvalidBody, decode
 from flask10x.readings.reasons import in_language
-from flask10x.readings.stations import BUILT_IN, Station, Stations
+from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.recording import rejected
 from flask10x.system import own_files
 from flask10x.system.wording import amount, escape
 from flask10x.translation import chosen
-
-Limits = tuple[float | None, float | None]
-
-
-def ask_station(name: str, stations: Stations) -> Station:
-    """Ask for the name and the measurements of a station, at least one."""
-    label = _ask(_("Its name on the pages"), station_keys.label, name)
-    fields: dict[str, tuple[str, Limits]] = {}
-    while len(fields) < MAX_MEASUREMENTS:
-        path = _ask(
-            _("A field of its body, such as temperature or env.co2; nothing: no more"),
-            station_keys.path,
-            None if not fields else "",
-        )
-        if not path:
-            break
-        fields[path] = _unit_and_limits(path)
-    units = [(path, unit) for path, (unit, _limits) in fields.items()]
-    built = station_proposal.station_of(name, units, stations)
-    measurements = []
-    for measurement in built.measurements:
-        low, high = fields[measurement.path][1]
-        measurements.append(replace(measurement, minimum=low, maximum=high))
-    return replace(built, label=label, measurements=tuple(measurements))
-
-
-def _unit_and_limits(path: str) -> tuple[str, Limits]:
-    measurement = station_proposal.known_as(path.rpartition(".")[2], None)
-    usual = measurement.unit if measurement else ""
-    unit = _ask(_("  Unit of its number; nothing: none"), station_keys.unit, usual)
-    low, high = None, None
-    if measurement and unit == usual:
-        low, high = measurement.minimum, measurement.maximum
-    return unit, (
-        _limit(_("  Least value that is right; nothing: any"), low),
-        _limit(_("  Greatest value that is right; nothing: any"), high),
-    )
-
-
-def _limit(question: str, usual: float | None) -> float | None:
-    answer = _ask(question, _read_number, "" if usual is None else usual)
-    return None if answer == "" else answer
-
-
-def _read_number(answer: str | float) -> float:
-    return readers.number(form.number_of(str(answer)))
-
-
-def _ask(question: str, parse: Callable[[Any], Any], default: Any) -> Any:
-    """Ask until `parse` accepts the answer, and return what it returns.
-
-    An empty answer is the default; without a default the question is asked again.
-    """
-
-    def value_of(answer: Any) -> Any:
-        try:
-            return parse(answer) if answer != "" else answer
-        except WrongEntry as error:
-            raise click.UsageError(str(error)) from None
-
-    return click.prompt(
-        question, default=default, show_default=default not in ("", None), value_proc=value_of
-    )
-
 
 # A longer body is not shown as a command line.
 SHOWN_BODY_CHARS = 500
@@ -131,7 +62,7 @@ def add_command(
     """Add a station to the file: its path is /ENDPOINT.
 
     Its measurements come from an example of its body: a file, or a reading that the service has
-    rejected. Without an example it asks for them. Existing entries are not changed.
+    rejected. Existing entries are not changed.
     """
     path = settings.stations_path()
     stations = _stations_of(path)
@@ -143,20 +74,13 @@ def add_command(
         raise click.UsageError(_("--from-json and --from-rejected do not go together"))
     if endpoint is not None:
         _check(endpoint := endpoint.removeprefix("/"), stations)
-    if example:
-        body: Mapping[str, object] | None = _object(example.read(BODY_MAX_BYTES + 1))
+    if endpoint is None and (example or not (from_rejected or yes)):
+        raise click.UsageError(_("its path is missing: flask10x stations add ENDPOINT"))
+    if example and endpoint:
+        body = _object(example.read(BODY_MAX_BYTES + 1))
     else:
-        endpoint, body = _rejected(config, endpoint, needed=from_rejected or yes)
-    if endpoint is None:
-        if yes or example:
-            raise click.UsageError(_("its path is missing: flask10x stations add ENDPOINT"))
-        question = _("Path of the station, such as balcony for /balcony")
-        endpoint = str(click.prompt(question)).removeprefix("/")
-        _check(endpoint, stations)
-    if body is None:
-        proposal = station_proposal.Proposal(ask_station(endpoint, stations), ())
-    else:
-        proposal = station_proposal.propose(endpoint, body, stations)
+        endpoint, body = _rejected(config, endpoint)
+    proposal = station_proposal.propose(endpoint, body, stations)
     if not proposal.station.measurements:
         raise click.ClickException(_("there is no number in the body"))
     _add(path, proposal, is_asked=not yes, is_input_taken=example is sys.stdin.buffer)
@@ -165,15 +89,13 @@ def add_command(
     _say_what_is_next(config, endpoint, body)
 
 
-def _rejected(
-    config: Settings, endpoint: str | None, *, needed: bool
-) -> tuple[str | None, Mapping[str, object] | None]:
-    """Return the path and the body of a rejected reading, or the given path when there is none.
+def _rejected(config: Settings, endpoint: str | None) -> tuple[str, Mapping[str, object]]:
+    """Return path and body of the newest rejected reading, of any path where none is named.
 
-    Without a path the newest one of any path is returned, if it is `needed`.
+    Raises ClickException where there is none.
     """
-    engine_of_config = engines.engine_of(config)
-    if (endpoint or needed) and engine_of_config.may_be_there():
+    newest, engine_of_config = None, engines.engine_of(config)
+    if engine_of_config.may_be_there():
         with database_errors(), engine_of_config.reader() as engine, engine.connect() as connection:
             schema.require_newest(config, connection)
             newest = (
@@ -181,18 +103,16 @@ def _rejected(
                 if endpoint
                 else rejected.latest_of_no_station(connection, config.stations.by_endpoint)
             )
-        if newest is not None:
-            return newest.endpoint, _object(newest.body)
-    if needed:
+    if newest is not None:
+        return newest.endpoint, _object(newest.body)
+    if endpoint is None:
         raise click.ClickException(_("no body is kept that came to a path without a station"))
-    if endpoint:
-        # A worker stores rejected readings every 5 s.
-        text = _(
-            "{path} has no body that came to /{endpoint}, so its fields are asked; one that came"
-            " just now is there after 5 s"
-        )
-        click.echo(text.format(endpoint=endpoint, path=shown_name(config)), err=True)
-    return endpoint, None
+    # A worker stores rejected readings every 5 s.
+    text = _(
+        "{path} has no body that came to /{endpoint}: post one and wait 5 s, or give an example by"
+        " --from-json"
+    )
+    raise click.ClickException(text.format(endpoint=endpoint, path=shown_name(config)))
 
 
 def _object(raw: bytes) -> Mapping[str, object]:
@@ -236,12 +156,12 @@ def _add(
     click.echo(_("{path}: added").format(path=path))
 
 
-def _say_what_is_next(config: Settings, endpoint: str, body: Mapping[str, object] | None) -> None:
+def _say_what_is_next(config: Settings, endpoint: str, body: Mapping[str, object]) -> None:
     text = _("Restart the service to apply it, or run: {command}")
     click.echo(text.format(command="sudo systemctl reload flask10x"))
-    written = json.dumps(body, ensure_ascii=False) if body else ""
+    written = json.dumps(body, ensure_ascii=False)
     host, _colon, port = config.bind.rpartition(":")
-    if written and len(written) <= SHOWN_BODY_CHARS and host != "unix":
+    if len(written) <= SHOWN_BODY_CHARS and host != "unix":
         click.echo(_("Then it can be tried; this stores nothing:"))
         url = f"http://localhost:{port}/{endpoint}?dry_run=1"
         click.echo(f"  {shlex.join((*CURL, escape(written), url))}")

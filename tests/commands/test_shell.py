@@ -65,7 +65,7 @@ def test_each_command_has_a_page_in_both_languages(
     assert {"flask10x.1", *(f"flask10x-{name}.1" for name in main.COMMANDS)} <= english.keys()
     assert "\n\\fB\\-\\-verify\\fR\nCompare files and database.\n" in english["flask10x-export.1"]
     assert "\nファイルとデータベースを照合。\n" in japanese["flask10x-export.1"]
-    assert "例がなければ順に尋ねます。" in japanese["flask10x-stations-add.1"]
+    assert "ファイルにすでにある内容は変更しません。" in japanese["flask10x-stations-add.1"]
     assert "\\fBflask10x\\-alerts\\-check\\fR(1)" in english["flask10x-alerts.1"]
     assert (english["flask10x.1"].count(".SH"), japanese["flask10x.1"].count(".SH")) == (6, 6)
     if groff := shutil.which("groff"):

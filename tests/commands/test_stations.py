@@ -328,18 +328,16 @@ def test_add_takes_the_last_refused_body(
     assert file.read_text(encoding="utf-8").endswith(ENTRY)
     assert run("add", "--from-rejected", "--yes").exit_code == 0
     assert settings_module.load().stations.by_endpoint["shed"].columns == ("soil",)
-    for arguments in (["--from-rejected"], ["attic", "--from-rejected"], ["attic", "--yes"]):
+    for arguments, said in (
+        (["--from-rejected"], "no body is kept that came to a path without a station"),
+        (["attic", "--from-rejected"], "has no body that came to /attic: post one"),
+        (["attic"], f"{name_of_database()} has no body that came to /attic: post one"),
+    ):
         result = run("add", *arguments)
-        assert result.exit_code == 1
-        assert "no body is kept that came to a path without a station" in result.stderr
+        assert result.exit_code == 1 and said in result.stderr
     former = run("add", "--from-refused").stderr
     assert "--from-refused is called --from-rejected now" in former
     assert "no body is kept that came to a path without a station" in former
-    asked = run("add", "attic", answers="")
-    assert (
-        f"{name_of_database()} has no body that came to /attic, so its fields are asked"
-        in asked.stderr
-    )
 
 
 def test_columns_that_cannot_be_added_now_are_left_to_the_restart(
@@ -392,22 +390,3 @@ def test_add_goes_on_beside_an_old_heading_and_check_names_it(file: Path, exampl
     result = run("check")
     assert result.exit_code == 0
     assert f"{file}: stations.rail.measurements.v: csv_header is '@door', which" in result.stdout
-
-
-def test_add_asks_when_there_is_no_example(file: Path) -> None:
-    answers = [
-        *("shed", "Shed"),
-        *("co2 meter", "env.co2", "", "", "5000"),  # The first is no field.
-        *("soil", "C", "", "x", "0", ""),  # Neither is C a unit nor x a number.
-        *("", "y"),
-    ]
-    result = run("add", answers="".join(f"{answer}\n" for answer in answers))
-    assert result.exit_code == 0, result.output
-    shed = settings_module.load().stations.by_endpoint["shed"]
-    assert (shed.label, shed.csv_name) == ("Shed", "shed.csv")
-    assert [(m.column, m.path, m.unit, m.minimum, m.maximum) for m in shed.measurements] == [
-        ("co2", "env.co2", "ppm", 0, 5000),
-        ("soil", "soil", "", 0, None),
-    ]
-    assert "curl" not in result.stdout
-    assert file.exists()
