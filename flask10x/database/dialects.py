@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from sqlalchemy import Connection
 
 from flask10x.database import engines
-from flask10x.database.expressions import Question, Rows
 from flask10x.database.server import Origin
 
 
@@ -90,12 +89,6 @@ class Statements(Protocol):
 
     def file_bytes(self, connection: Connection, path: Path) -> int:
         """How much of the disk of this path the database has in use."""
-
-    def rows_together(self, connection: Connection, questions: Sequence[Question]) -> list[Rows]:
-        """Return the rows of each of these, by one way to the server and back where there is one.
-
-        Raises sqlalchemy.exc.DBAPIError.
-        """
 
     def put_rows(
         self,

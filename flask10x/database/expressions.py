@@ -11,7 +11,6 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     CompoundSelect,
-    Executable,
     Float,
     Insert,
     Integer,
@@ -41,9 +40,6 @@ class Expression(FunctionElement[Any]):
 LATER = "flask10x_later"
 """The option of a statement whose result is not needed. It may be run with the next one, or with
 the COMMIT; its error is then an error of that."""
-Question = tuple[Executable, Mapping[str, Any]]
-"""A statement that reads, and the values of its parameters."""
-Rows = Sequence[Any]
 Sql = str | Callable[..., str]
 """The SQL of an expression: a format that takes that of its arguments, or a function of them."""
 

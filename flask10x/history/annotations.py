@@ -5,11 +5,10 @@ Nothing is deleted: an undone entry no longer counts and stays in the list.
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import Connection, Table, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, Table, func, insert, or_, select, update
 
-from flask10x.database.expressions import Question, Rows
 from flask10x.database.tables import FIRST_MS, corrections, notes
 from flask10x.history.corrections import WrittenCorrection
 
@@ -59,13 +58,15 @@ class Correction:
 def all_notes(connection: Connection) -> list[WrittenNote]:
     """Return all notes, also the undone ones, the newest time first."""
     query = select(notes).order_by(notes.c.first_ms.desc(), notes.c.id.desc())
-    return notes_of(connection.execute(query).all())
+    return _notes(connection, query)
 
 
-def notes_within(endpoints: Collection[str], first_ms: int, last_ms: int) -> Question:
-    """Return what asks for the notes of the house and of these stations that touch the range.
+def notes_within(
+    connection: Connection, endpoints: Collection[str], first_ms: int, last_ms: int
+) -> list[WrittenNote]:
+    """Return the notes of the house and of these stations that touch the range.
 
-    Those that count, the oldest first; `notes_of` has them of the rows.
+    Those that count, the oldest first.
     """
     query = (
         select(notes)
@@ -74,12 +75,11 @@ def notes_within(endpoints: Collection[str], first_ms: int, last_ms: int) -> Que
         .where(or_(notes.c.endpoint.is_(None), notes.c.endpoint.in_(endpoints)))
         .order_by(notes.c.first_ms, notes.c.id)
     )
-    return query, {}
+    return _notes(connection, query)
 
 
-def notes_of(rows: Rows) -> list[WrittenNote]:
-    """Return the notes of the rows of the whole table."""
-    return [WrittenNote(**dict(zip(notes.c.keys(), row, strict=True))) for row in rows]
+def _notes(connection: Connection, query: Select[Any]) -> list[WrittenNote]:
+    return [WrittenNote(**row._mapping) for row in connection.execute(query)]
 
 
 def all_corrections(connection: Connection) -> list[Correction]:

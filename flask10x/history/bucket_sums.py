@@ -277,7 +277,7 @@ class _Adder:
                 "last_id": self._view.rollups.progress.done,
                 "unit_ms": self._unit_ms,
             }
-            rows = self._view.rows((_ROLLED_UP, values | self._hours_of(batch)))
+            rows = self._view.connection.execute(_ROLLED_UP, values | self._hours_of(batch)).all()
             self._add_days(lines, [row for row in rows if row[0] == _DAYS])
             self._add_hours(batch, [row for row in rows if row[0] == _HOURS])
             for kind, number, _, count, *_ in rows:
@@ -328,7 +328,7 @@ class _Adder:
         batch = [*self._spans_of(gone, self._next_hour)]
         if batch:
             values = {"unit_ms": self._unit_ms} | self._hours_of(batch)
-            self._add_hours(batch, self._view.rows((_REMOVED, values)))
+            self._add_hours(batch, self._view.connection.execute(_REMOVED, values).all())
 
     def _add_readings(self, later: Sequence[_Piece], all_of: Sequence[_Piece]) -> None:
         """Add the readings of `later` that are not rolled up yet, and all those of the others."""
@@ -371,7 +371,8 @@ class _Adder:
                     for group, run, _ in of_form
                 ]
             )
-        rows = self._view.rows((_sums(tuple(forms), self._request.filters), values))
+        statement = _sums(tuple(forms), self._request.filters)
+        rows: Sequence[Any] = self._view.connection.execute(statement, values).all()
         for place, number, step, count, *sums in sorted(rows, key=itemgetter(0)):
             if not count:
                 continue

@@ -6,7 +6,7 @@ The form of the answer is described in docs/en/reference/http-api.md.
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, String, cast, func, select
 
-from flask10x.database.expressions import Question, Rows, spans
+from flask10x.database.expressions import spans
 from flask10x.database.tables import readings, rollups
 from flask10x.history import search
 from flask10x.history.bucket_sums import SumsRequest, add_sums
@@ -101,25 +101,6 @@ def charts(
         )
         for lines in lines_of
     ]
-
-
-def read_ahead(view: View, query: Query) -> None:
-    """Read together what the lines of the query need in any case.
-
-    With both ends of the range it is known without readings whether the chart waits for roll-ups.
-    Then what concerns readings is read with the next question only.
-    """
-    needs_extents = not (query.since and query.until)
-    if not needs_extents:
-        view.read_ahead()
-    if not query.has_conditions:
-        last_ms = query.until.ms if query.until else LAST_DATE_MS
-        view.ask(*_intervals_to_read(view, {s.endpoint: last_ms for s in query.stations}))
-    if needs_extents:
-        view.ask_corrections()
-        view.ask_facts()
-        _ask_extents(view, [station.endpoint for station in _named(query)])
-        view.settle()
 
 
 def waits_for_rollups(view: View, query: Query) -> RollupProgress | None:
@@ -257,8 +238,7 @@ def _named(query: Query) -> list[Station]:
 def extents(view: View, stations: Iterable[Station], *, raw: bool = False) -> Mapping[str, Extent]:
     """Return the extent of each station; with `raw` hidden readings count, too."""
     endpoints = [station.endpoint for station in stations]
-    _ask_extents(view, [e for e in endpoints if (e, True) not in view.extents])
-    view.settle()
+    _read_extents(view, [e for e in endpoints if (e, True) not in view.extents])
     if raw or not view.corrections.whole:
         return {endpoint: view.extents[endpoint, True] for endpoint in endpoints}
     beyond: list[EndOfRange] = []
@@ -280,8 +260,8 @@ def extents(view: View, stations: Iterable[Station], *, raw: bool = False) -> Ma
     return {endpoint: view.extents[endpoint, False] for endpoint in endpoints}
 
 
-def _ask_extents(view: View, endpoints: Iterable[str]) -> None:
-    """Have the extents of stored readings, and of the hours of all measurements, read."""
+def _read_extents(view: View, endpoints: Iterable[str]) -> None:
+    """Read the extents of stored readings, and of the hours of all measurements."""
     # A damaged clock may have left hours that are no date.
     hours = FIRST_DATE_MS // HOUR_MS, LAST_DATE_MS // HOUR_MS
     listed = [
@@ -292,24 +272,21 @@ def _ask_extents(view: View, endpoints: Iterable[str]) -> None:
             *((column, hours) for column in view.stations.by_endpoint[endpoint].columns),
         )
     ]
-
-    def take(rows: Rows) -> None:
-        ends: defaultdict[str, list[Any]] = defaultdict(list)
-        for endpoint, *row in rows:
-            ends[endpoint].append(row)
-        for endpoint, each in ends.items():
-            times = [[ms for ms in column if ms is not None] for column in zip(*each, strict=True)]
-            first, first_hour = (min(times[place], default=None) for place in (0, 2))
-            last, last_hour = (max(times[place], default=None) for place in (1, 3))
-            view.extents[endpoint, True] = Extent(
-                first,
-                last,
-                None if first_hour is None else first_hour * HOUR_MS,
-                None if last_hour is None else (last_hour + 1) * HOUR_MS - 1,
-            )
-
-    if listed:
-        view.ask((_EXTENTS, {"ends": json.dumps(listed)}), take)
+    if not listed:
+        return
+    rows_of: defaultdict[str, list[Any]] = defaultdict(list)
+    for endpoint, *row in view.connection.execute(_EXTENTS, {"ends": json.dumps(listed)}):
+        rows_of[endpoint].append(row)
+    for endpoint, rows in rows_of.items():
+        times = [[ms for ms in column if ms is not None] for column in zip(*rows, strict=True)]
+        first, first_hour = (min(times[place], default=None) for place in (0, 2))
+        last, last_hour = (max(times[place], default=None) for place in (1, 3))
+        view.extents[endpoint, True] = Extent(
+            first,
+            last,
+            None if first_hour is None else first_hour * HOUR_MS,
+            None if last_hour is None else (last_hour + 1) * HOUR_MS - 1,
+        )
 
 
 def intervals(view: View, stations: Sequence[Station], window: Window) -> Mapping[str, int | None]:
@@ -325,23 +302,15 @@ def intervals(view: View, stations: Sequence[Station], window: Window) -> Mappin
         is_known = (endpoint, window.last_ms) in view.intervals or extent is None
         is_earlier = extent and extent.last_ms is not None and window.last_ms < extent.last_ms
         until[endpoint] = window.last_ms if is_known or is_earlier else LAST_DATE_MS
-    lacking = {place: ms for place, ms in until.items() if (place, ms) not in view.intervals}
-    if lacking:
-        question, take = _intervals_to_read(view, lacking)
-        take(view.rows(question))
-    return {place: view.intervals[place, ms] for place, ms in until.items()}
-
-
-def _intervals_to_read(
-    view: View, until: Mapping[str, int]
-) -> tuple[Question, Callable[[Rows], None]]:
-    """Return what asks for the intervals up to these times, by endpoints, and takes the rows."""
-
-    def take(rows: Rows) -> None:
+    listed = [
+        (endpoint, None, 0, last_ms, 0)
+        for endpoint, last_ms in until.items()
+        if (endpoint, last_ms) not in view.intervals
+    ]
+    if listed:
+        rows = view.connection.execute(_LAST_TIMES, {"ends": json.dumps(listed)})
         view.intervals |= {(endpoint, until[endpoint]): _median(times) for endpoint, times in rows}
-
-    listed = [(endpoint, None, 0, last_ms, 0) for endpoint, last_ms in until.items()]
-    return (_LAST_TIMES, {"ends": json.dumps(listed)}), take
+    return {endpoint: view.intervals[endpoint, ms] for endpoint, ms in until.items()}
 
 
 def _median(times: str | None) -> int | None:

@@ -350,7 +350,6 @@ def _fetch_plain(
 
     They are asked for as if nothing was hidden, and once more where one of them is.
     """
-    view.ask_corrections()
     cursors = [query.cursor] if query.cursor else []
     corrections, is_newest_first = NONE, side == "before"
     while True:
@@ -363,8 +362,8 @@ def _fetch_plain(
         if query.cursor:
             low, high = ends_of(query, [query.cursor.opposite])
             far = replace(request, low=low, high=high)
-            view.ask((beyond_statement(far.shape), far.bound), before.extend)
-        records = view.rows((page_statement(request.shape), request.bound))
+            before += view.connection.execute(beyond_statement(far.shape), far.bound)
+        records = view.connection.execute(page_statement(request.shape), request.bound).all()
         places = (*before, *(record[1:3] for record in records))
         if query.raw or corrections or not any(view.corrections.hidden_at(*p) for p in places):
             break

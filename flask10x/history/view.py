@@ -4,10 +4,10 @@ Pages, charts and tables need the same facts (corrections, removed readings, pro
 roll-ups). Each is read once, when it is first needed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -22,8 +22,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from flask10x.database import dialects
-from flask10x.database.expressions import Question, Rows, last_id_of, unindexed
+from flask10x.database.expressions import last_id_of, unindexed
 from flask10x.database.removed import Removed
 from flask10x.database.station_columns import ROLLED_UP, is_mark_of
 from flask10x.database.tables import (
@@ -126,73 +125,21 @@ class View:
         """The extents of stations that were read (`charts.extents`)."""
         self.intervals: dict[tuple[str, int], int | None] = {}
         """The usual intervals that were read (`charts.intervals`)."""
-        self._waiting: list[tuple[Question, Callable[[Rows], None]]] = []
 
     @cached_property
-    def _correction_rows(self) -> Rows:
-        return self.rows((COUNTING, {}))
-
-    @cached_property
-    def _facts(self) -> Rows:
+    def _facts(self) -> Sequence[Any]:
         """The state of the roll-ups, and a row for each station of which readings were removed."""
-        return self.rows((_FACTS, {}))
+        return self.connection.execute(_FACTS).all()
 
     @cached_property
     def written_corrections(self) -> tuple[WrittenCorrection, ...]:
         """The corrections that count as they were written, by their ids."""
-        return tuple(map(WrittenCorrection._make, self._correction_rows))
+        return tuple(map(WrittenCorrection._make, self.connection.execute(COUNTING)))
 
     @cached_property
     def corrections(self) -> Corrections:
         """The corrections that count, as segments of time."""
         return resolved(self.written_corrections)
-
-    def read_ahead(self, *, rollups: bool = True) -> None:
-        """Read together what the answer needs: corrections, and roll-ups or only the last id."""
-        self.ask_corrections()
-        if rollups:
-            self.ask_facts()
-        else:
-            self.ask_last_id()
-        self.settle()
-
-    def ask_corrections(self) -> None:
-        """Have the corrections read with the next question of the view, if they are not known."""
-        if "_correction_rows" not in vars(self):
-            self.ask((COUNTING, {}), partial(setattr, self, "_correction_rows"))
-
-    def ask_facts(self) -> None:
-        """Have the state of the roll-ups read with the next question, if it is not known."""
-        if "_facts" not in vars(self):
-            self.ask((_FACTS, {}), partial(setattr, self, "_facts"))
-
-    def ask_last_id(self) -> None:
-        """Have the last id read with the next question of the view, if it is not known."""
-
-        def take(rows: Rows) -> None:
-            self.last_id = rows[0][0] or 0
-
-        if not {"_facts", "last_id"} & vars(self).keys():
-            self.ask((_LAST_ID, {}), take)
-
-    def ask(self, question: Question, take: Callable[[Rows], None]) -> None:
-        """Have a question asked together with the next one of the view; `take` gets its rows."""
-        self._waiting.append((question, take))
-
-    def rows(self, question: Question) -> Rows:
-        """Return the rows of a question, which is asked together with those that wait."""
-        waiting, self._waiting = self._waiting, []
-        asked = [*(question for question, _ in waiting), question]
-        *found, rows = dialects.statements_of(self.connection).rows_together(self.connection, asked)
-        for (_, take), rows_of_waiting in zip(waiting, found, strict=True):
-            take(rows_of_waiting)
-        return rows
-
-    def settle(self) -> None:
-        """Ask what still waits."""
-        if self._waiting:
-            question, take = self._waiting.pop()
-            take(self.rows(question))
 
     @cached_property
     def removed(self) -> Mapping[str, Removed]:
@@ -227,7 +174,7 @@ class View:
     def newest(self) -> Mapping[str, NewestTimes]:
         """The times of each station's newest reading."""
         endpoints = tuple(self.stations.by_endpoint)
-        times = iter(self.rows((_newest(endpoints), {}))[0])
+        times = iter(self.connection.execute(_newest(endpoints)).one())
         pairs = zip(endpoints, zip(times, times, strict=True), strict=True)
         return {endpoint: NewestTimes(*pair) for endpoint, pair in pairs}
 
@@ -238,11 +185,9 @@ class View:
         A late reading counts by its arrival. If it is not the newest of its station, it is only
         found among the last LATE_SPAN_ROWS readings.
         """
-        recent: list[Any] = []
         after = {"after_id": self.last_id - LATE_SPAN_ROWS}
-        self.ask((_RECENT_ARRIVALS, after), recent.extend)
+        recent = self.connection.execute(_RECENT_ARRIVALS, after).all()
         arrivals = {endpoint: times.arrived_at for endpoint, times in self.newest.items()}
-        self.settle()
         for endpoint, arrived_at in recent:
             if endpoint in arrivals:
                 arrivals[endpoint] = max(arrived_at, arrivals[endpoint] or arrived_at)
@@ -262,7 +207,6 @@ _LATER = (
     .where(readings.c.id > bindparam("after_id"))
     .group_by(_ENDPOINT)
 )
-_LAST_ID = select(last_id_of(readings))
 # The first SELECT looks up single rows. Its last column is set while days are being made.
 _NO_TEXT = cast(null(), Text)
 _FACTS = union_all(

@@ -1,8 +1,6 @@
 """Notes and corrections in the reader's words, and as objects for programs."""
 
-from collections.abc import Callable
 from datetime import tzinfo
-from typing import Any
 
 from flask10x.config.settings import Settings
 from flask10x.history import annotations
@@ -140,31 +138,24 @@ def as_object(written: WrittenNote | Correction, zone: tzinfo | None) -> dict[st
 
 def beside_chart(
     view: View, query: Query, window: Window | None, t: Translation
-) -> Callable[[], dict[str, list[dict[str, object]]]]:
-    """Have what counts within the window read together with its chart.
+) -> dict[str, list[dict[str, object]]]:
+    """Return what counts within the window of a chart: the keys `notes` and `corrections`.
 
-    What is returned gives the keys `notes` and `corrections` once the chart is there, MOST_MARKS of
-    each at most: the newest notes. A correction has its change in the reader's words besides.
+    MOST_MARKS of each at most: the newest notes. A correction has its change in the reader's words
+    besides.
     """
     if window is None:
-        return lambda: {"notes": [], "corrections": []}
+        return {"notes": [], "corrections": []}
     settings = context.store().settings
     endpoints = [station.endpoint for station in query.stations]
     ends = (window.first_ms, window.last_ms)
-    rows: list[Any] = []
-    view.ask(annotations.notes_within(endpoints, *ends), rows.extend)
-
-    def both() -> dict[str, list[dict[str, object]]]:
-        view.settle()
-        notes = annotations.notes_of(rows[-MOST_MARKS:])
-        written = annotations.corrections_within(view.written_corrections, endpoints, *ends)
-        reader = NotesReader(settings, t, view.now_ms)
-        return {
-            "notes": [as_object(note, settings.zone) for note in notes],
-            "corrections": [
-                as_object(correction, settings.zone) | {"change": reader.change(correction)}
-                for correction in written[:MOST_MARKS]
-            ],
-        }
-
-    return both
+    notes = annotations.notes_within(view.connection, endpoints, *ends)
+    written = annotations.corrections_within(view.written_corrections, endpoints, *ends)
+    reader = NotesReader(settings, t, view.now_ms)
+    return {
+        "notes": [as_object(note, settings.zone) for note in notes[-MOST_MARKS:]],
+        "corrections": [
+            as_object(correction, settings.zone) | {"change": reader.change(correction)}
+            for correction in written[:MOST_MARKS]
+        ],
+    }

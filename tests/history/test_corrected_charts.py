@@ -4,7 +4,6 @@ import random
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
-from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,7 +14,7 @@ from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.history import charts, days, rollups
 from flask10x.history.charts import Chart
-from flask10x.history.corrections import NONE, Corrections, Segment
+from flask10x.history.corrections import NONE, Corrections
 from flask10x.history.parameters import SERIES, parse_query
 from flask10x.history.view import View
 from flask10x.readings.parse import Reading
@@ -141,30 +140,6 @@ def test_each_bucket_holds_what_is_shown(corrected: Corrected, text: str, step: 
     raw = chart(corrected, f"{text}&raw=1")
     assert_shown(readings, raw, NONE)
     assert [line.buckets for line in raw.lines] != [line.buckets for line in found.lines]
-
-
-@pytest.mark.parametrize("text", ["", "&raw=1", "&to=2026-06-30", "&pressure__gt=900"])
-@pytest.mark.parametrize("ends", [[], [0], [-1], [0, -1], [0, 1, -2, -1]])
-def test_what_is_read_ahead_changes_no_chart(
-    corrected: Corrected, text: str, ends: list[int]
-) -> None:
-    """Also where the first or the last readings are hidden, and the extent is another one."""
-    settings, database, readings = corrected
-    at_ms = sorted(one.received_at for one in readings)
-    hidden = tuple(Segment(at_ms[n], at_ms[n], hidden=True) for n in ends)
-    corrections = Corrections({}, {"data": hidden} if hidden else {})
-    pairs = parse_qsl(f"endpoint=data&buckets=90{text}")
-    query = parse_query(pairs, settings, MIDNIGHT, SERIES)
-    found = []
-    for reads_ahead in (False, True):
-        with database.query() as connection:
-            view = View(connection, query.registry)
-            view.corrections = corrections
-            if reads_ahead:
-                charts.read_ahead(view, query)
-            found.append((charts.chart(view, query), charts.first_ms(view, query)))
-    assert found[0] == found[1]
-    assert found[0][0].lines
 
 
 def test_a_chart_of_days_is_made_of_the_days(corrected: Corrected) -> None:

@@ -1,17 +1,12 @@
 """On PostgreSQL the time of a query is that of all its statements together."""
 
-import time
-from itertools import chain, repeat
-
 import pytest
-from sqlalchemy import Connection, Integer, bindparam, func, literal, select
+from sqlalchemy import Connection
 
 from flask10x.config import settings as settings_module
 from flask10x.database.database import Database
 from flask10x.database.error_codes import QueryTooLong
-from flask10x.database.expressions import Question
 from flask10x.database.postgres import driver
-from flask10x.database.postgres.statements import rows_together
 from tests.support import postgres
 
 SET = "SET LOCAL statement_timeout = "
@@ -84,34 +79,3 @@ def test_a_float_comes_as_it_is_whatever_the_server_says(empty_database: Databas
         assert total == 0.1 + 0.2
     finally:
         server.drop(name)
-
-
-def test_statements_of_one_text_have_the_time_together(empty_database: Database) -> None:
-    asleep: Question = (select(func.pg_sleep(0.7)), {})
-    with pytest.raises(QueryTooLong), empty_database.query() as connection:
-        rows_together(connection, [asleep, asleep])
-    with empty_database.query(60) as connection:
-        rows = rows_together(
-            connection, [(select(bindparam("n", type_=Integer)), {"n": n}) for n in range(3)]
-        )
-        assert rows == [[(0,)], [(1,)], [(2,)]]
-        assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() > "30s"
-
-
-@pytest.mark.parametrize("later_sec", [0.0, 0.4, 0.8])
-def test_what_sets_the_limit_of_the_last_of_one_text_is_no_answer(
-    empty_database: Database, monkeypatch: pytest.MonkeyPatch, later_sec: float
-) -> None:
-    """After 0.8 s as much is left as each of the others may take, and the limit stays."""
-    passed_sec, monotonic = chain([0.0], repeat(later_sec)), time.monotonic
-    with empty_database.query() as connection:
-        monkeypatch.setattr(driver, "monotonic", lambda: monotonic() + next(passed_sec))
-        rows = rows_together(connection, [(select(literal(n)), {}) for n in range(3)])
-    assert rows == [[(0,)], [(1,)], [(2,)]]
-
-
-def test_what_has_no_limit_is_asked_one_by_one(empty_database: Database) -> None:
-    """Its begin goes by itself, so that a server that does not answer is noticed early."""
-    with empty_database.reader.begin() as connection:
-        rows = rows_together(connection, [(select(literal(n)), {}) for n in range(2)])
-    assert rows == [[(0,)], [(1,)]]

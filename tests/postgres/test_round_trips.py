@@ -18,12 +18,8 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.postgres import driver
 from flask10x.database.tables import csv_files, readings
-from flask10x.history import rollups
-from flask10x.readings.stations import BUILT_IN
-from flask10x.readings.times import HOUR_MS
 from flask10x.recording.accepted_keys import key_of
 from flask10x.recording.batch import Receipt
-from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
 from tests.postgres.hosts import Hosts
 from tests.postgres.service import WITHIN_SEC, writer_on
@@ -32,7 +28,6 @@ from tests.support.rows import insert_readings, pico
 
 LOCKS, ENDS = b"FOR UPDATE", b"COMMIT"
 CHUNK_BYTES = 65_536
-HOURS = range(500_000, 500_300)
 
 
 class Way:
@@ -211,60 +206,6 @@ def test_a_page_has_no_flight_but_those_of_its_queries_and_its_end(
 
         # It may be silent for minutes after its begin, and for seconds before.
         assert way.counted(without_limit) == (3, 0)
-
-
-def test_what_a_page_of_readings_asks_goes_together(settings: Settings, way: Way) -> None:
-    """What each answer needs, the page, whether one is before it; and the end."""
-    page = "/history/json?order=desc&limit=2&cursor="
-    with database_on(settings) as database, database.commit() as connection:
-        insert_readings(connection, [pico(at) for at in range(9)])
-    app = create_app(settings)
-
-    def ask(cursor: str, rows: int) -> None:
-        answer = app.test_client().get(page + cursor)
-        assert answer.status_code == 200
-        assert len(answer.get_json()) == rows
-
-    with closing(app.extensions["flask10x"].database):
-        for cursor, rows in ((f"before:{2**63 - 1}:1", 2), ("after:0:0", 2), ("before:0:0", 0)):
-            ask(cursor, rows)
-            assert way.counted(partial(ask, cursor, rows)) == (2, 0)
-
-
-@pytest.mark.parametrize(
-    ("conditions", "behind", "done"),
-    [
-        ("from=2020-01-01", 6, 5),
-        ("from=2020-01-01&endpoint=data", 6, 5),
-        ("from=2020-01-01&to=2031-01-01", 6, 4),
-    ],
-)
-def test_what_a_chart_asks_goes_together(
-    settings: Settings, way: Way, conditions: str, behind: int, done: int
-) -> None:
-    """What all need; which readings are not rolled up; notes and roll-ups; those; the end.
-
-    Stations that have sent nothing add none. It is less once all readings are rolled up.
-    """
-    with database_on(settings) as database:
-        with database.commit() as connection:
-            insert_readings(connection, [pico(hour, HOUR_MS * hour) for hour in HOURS])
-        while rollups.follow(BUILT_IN, database):
-            pass
-        with database.commit() as connection:
-            insert_readings(connection, [pico(0, HOUR_MS * HOURS.stop)])
-    app = create_app(settings)
-
-    def ask() -> None:
-        answer = app.test_client().get(f"/history/series?{conditions}").get_json()
-        assert (answer["source"], answer["readings"]) == ("rollups", 301)
-
-    with closing(app.extensions["flask10x"].database) as database:
-        ask()
-        assert way.counted(ask) == (behind, 0)
-        while rollups.follow(BUILT_IN, database):
-            pass
-        assert way.counted(ask) == (done, 0)
 
 
 @pytest.mark.parametrize("number", [-(2**63), -1, 0, 2**63 - 1])

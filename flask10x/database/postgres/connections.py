@@ -113,12 +113,8 @@ PLANNING: dict[str, object] = {
     "extra_float_digits": 1,
 }
 # What pages ask for lies in ranges of an index. Of ranges that come as a list the planner knows
-# nothing, and would rather read the whole table, or the whole of an index to join it. What is
-# prepared is planned once: the ranges are others for each page, and the way to them is the same.
-BY_INDEX: dict[str, object] = {
-    **dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off"),
-    "plan_cache_mode": "force_generic_plan",
-}
+# nothing, and would rather read the whole table, or the whole of an index to join it.
+BY_INDEX = dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off")
 
 # Who asks how the service is waits no longer for a server, all in all: Prometheus, a proxy and a
 # person give up soon after.
@@ -396,8 +392,6 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
         "application_name": f"flask10x {settings.host_name}",
         # Else a database in SQL_ASCII answers with bytes, and cannot be refused for what it is.
         "client_encoding": "UTF8",
-        # psycopg prepares nothing by itself: `driver.py` does within its texts.
-        "prepare_threshold": None,
         "cursor_factory": driver.TextCursor,
     }
     # There are several in a list, or in a text with commas between them.
@@ -415,6 +409,6 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
         # As those of SQLite: one connection writes.
         pool_size=settings.threads + 6 if mode == "read" else 1,
         max_overflow=0,
-        # The one that was used last is heard, and has prepared what is asked most.
+        # The one that was used last was heard a moment ago.
         pool_use_lifo=True,
     )

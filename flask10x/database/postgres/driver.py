@@ -7,19 +7,16 @@ psycopg gives control back ten times a second (its `_WAIT_INTERVAL`).
 What needs no answer waits for the next statement that does, and goes to the server with it: the
 begin of a transaction, what it sets, what it only writes. All that still waits goes with its end.
 The transaction is ours, psycopg has none (`autocommit`).
-
-What pages ask is prepared in such a text, too: psycopg prepares only what goes alone.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from math import inf
 from time import monotonic
 from typing import Any, Self, cast
@@ -33,18 +30,6 @@ from sqlalchemy.exc import DBAPIError, InvalidatePoolError, TimeoutError
 
 from flask10x.database.error_codes import QueryTooLong
 from flask10x.database.expressions import LATER
-
-# The option of a statement of a text that has its limit of time already (`share_limit`).
-TOGETHER = "flask10x_together"
-# The option of a statement that a query asks again and again, with other values: it is prepared.
-PREPARE = "flask10x_prepare"
-# How many characters of statements one session keeps. The server needs up to 100 bytes for each, of
-# pages as of charts, so this is 10 MB; what four stations have is a tenth of it.
-MOST_PREPARED_CHARS = 100_000
-# The types of the values. One that PostgreSQL has to find out may be another: of `greatest(v, 1)` a
-# whole number, and 1.1 would count as 1. NULL has none. A text that is to be another type needs a
-# CAST in the statement.
-TYPES: dict[type, str] = {int: "bigint", float: "double precision", str: "text"}
 
 # Each refused batch would be two lines of the log: what psycopg warns of is that it passes over
 # what it raises besides, when it ends what an error has ended already.
@@ -112,10 +97,6 @@ class PatientConnection(psycopg.Connection[Any]):
         self._heard_sec = monotonic()
         self._timeout_sec = self._deadline_sec = inf
         self._limit_sec = 0.0
-        self._has_own_session = False
-        self._names: dict[tuple[str, tuple[tuple[str, type], ...]], str] = {}
-        """The name of each prepared statement, by its text, and its parameters with their types."""
-        self._prepared_chars = 0
 
     def begin(self, statements: Sequence[str], then_silence_max_sec: float = 0.0) -> None:
         """Begin a transaction by these statements with the first one that is executed.
@@ -130,14 +111,9 @@ class PatientConnection(psycopg.Connection[Any]):
         """Allow the server to be silent for so long, until the engine has the connection back."""
         self.silence_max_sec, self._then_silence_max_sec = max_sec, 0.0
 
-    @property
-    def begins_by_itself(self) -> bool:
-        """True if a queued BEGIN must be sent before, not with, the next statement."""
-        return bool(self._waiting and self._then_silence_max_sec)
-
     def send_begin(self) -> None:
         """Send a queued BEGIN by itself, if there is one to be sent so."""
-        if self.begins_by_itself:
+        if self._waiting and self._then_silence_max_sec:
             self._send(self.take_waiting())
             self.allow_silence(self._then_silence_max_sec)
 
@@ -162,8 +138,8 @@ class PatientConnection(psycopg.Connection[Any]):
         if settings:
             self._waiting.append(settings)
 
-    def share_limit(self, share: float = 1) -> None:
-        """Have the server end each statement that follows after this share of the time left.
+    def limit_next(self) -> None:
+        """Have the server end the next statement after the time that is left.
 
         Raises QueryTooLong when no time is left.
         """
@@ -172,53 +148,9 @@ class PatientConnection(psycopg.Connection[Any]):
         left_sec = self._deadline_sec - monotonic()
         if left_sec <= 0:
             raise QueryTooLong(self._timeout_sec)
-        share_sec = left_sec * share
-        if not LIMIT_STAYS_WITHIN * self._limit_sec <= share_sec <= self._limit_sec:
-            self._limit_sec = share_sec
-            self.add(f"SET LOCAL statement_timeout = {max(1, int(share_sec * 1000))}")
-
-    def look_at_session(self) -> None:
-        """Find out whether all statements go to the same session; raises psycopg.Error.
-
-        Something between, as PgBouncer, has a key of its own to cancel them
-        (https://www.postgresql.org/docs/17/protocol-message-formats.html, BackendKeyData).
-        """
-        found = self.execute("SELECT pg_backend_pid()").fetchone()
-        self._has_own_session = found == (self.info.backend_pid,)
-
-    def prepared(
-        self, statement: str, values: Mapping[str, object]
-    ) -> tuple[str, Mapping[str, object] | Sequence[object]]:
-        """Return how a statement of a query is executed once it is prepared, and its values.
-
-        They are returned as they are where it can't be prepared: in a session that is shared,
-        without a limit of time, since the settings are others then, or with a value of no known
-        type.
-        """
-        parameters = tuple((name, type(value)) for name, value in values.items())
-        is_known = all(kind in TYPES for _, kind in parameters)
-        if not self._has_own_session or self._deadline_sec == inf or not is_known:
-            return statement, values
-        if (statement, parameters) not in self._names:
-            self._prepare(statement, parameters)
-        places = f"({', '.join(['%s'] * len(values))})" if values else ""
-        return f"EXECUTE {self._names[statement, parameters]}{places}", tuple(values.values())
-
-    def _prepare(self, statement: str, parameters: tuple[tuple[str, type], ...]) -> None:
-        if self._prepared_chars + len(statement) > MOST_PREPARED_CHARS:
-            self._names.clear()
-            self._prepared_chars = 0
-            self.add("DEALLOCATE ALL")
-        name = self._names[statement, parameters] = f"q{len(self._names)}"
-        self._prepared_chars += len(statement)
-        types = f"({', '.join(TYPES[kind] for _, kind in parameters)})" if parameters else ""
-        places = {parameter: f"${place}" for place, (parameter, _) in enumerate(parameters, 1)}
-        self.add(f"PREPARE {name}{types} AS {statement % places}")
-
-    def doubt_prepared(self) -> None:
-        """Prepare all statements again: of a text that failed it is not known how far it came."""
-        self._names.clear()
-        self._prepared_chars = MOST_PREPARED_CHARS
+        if not LIMIT_STAYS_WITHIN * self._limit_sec <= left_sec <= self._limit_sec:
+            self._limit_sec = left_sec
+            self.add(f"SET LOCAL statement_timeout = {max(1, int(left_sec * 1000))}")
 
     def take_waiting(self) -> list[str]:
         """Return the queued statements, and empty the queue: the caller sends them."""
@@ -234,8 +166,6 @@ class PatientConnection(psycopg.Connection[Any]):
 
     def rollback(self) -> None:
         """Undo the transaction; what waits is forgotten."""
-        if self._waiting and not self._begins:
-            self.doubt_prepared()
         self._waiting = []
         # The pool undoes what has ended long ago, each time a connection comes back to it.
         if self.pgconn.transaction_status != TransactionStatus.IDLE:
@@ -298,12 +228,8 @@ class TextCursor(psycopg.ClientCursor[Any]):
         # First, for what is no text leaves all as it was.
         text = self.mogrify(query, params)
         connection = _driver_of(self)
-        try:
-            connection.send_begin()
-            super().execute("; ".join((*connection.take_waiting(), text)).encode(), **named)
-        except BaseException:
-            connection.doubt_prepared()
-            raise
+        connection.send_begin()
+        super().execute("; ".join((*connection.take_waiting(), text)).encode(), **named)
         self.set_result(-1)
         return self
 
@@ -342,11 +268,6 @@ def use(engine: Engine, patience: Patience) -> None:
         connection = PatientConnection.connect(*arguments, autocommit=True, **named)
         connection.patience = patience
         connection.adapters.register_dumper(int, _WholeNumber)
-        try:
-            connection.look_at_session()
-        except BaseException:
-            connection.close()
-            raise
         return connection
 
     @event.listens_for(engine, "checkout")
@@ -374,12 +295,9 @@ def send_together(engine: Engine) -> None:
 
     @event.listens_for(engine, "do_execute")
     def run(cursor: TextCursor, statement: str, values: Any, context: Any) -> bool:
-        options, connection = context.execution_options, _driver_of(cursor)
-        if not options.get(TOGETHER):
-            connection.share_limit()
-        if options.get(PREPARE):
-            statement, values = connection.prepared(statement, values)
-        if options.get(LATER):
+        connection = _driver_of(cursor)
+        connection.limit_next()
+        if context.execution_options.get(LATER):
             connection.add(cursor.mogrify(statement.encode(), values))
         else:
             cursor.execute(statement.encode(), values)
@@ -411,19 +329,6 @@ def send(connection: Connection) -> None:
 
 def _driver_of(cursor: psycopg.Cursor[Any]) -> PatientConnection:
     return cast("PatientConnection", cursor.connection)
-
-
-def rows_of(cursor: TextCursor, number: int) -> list[Any]:
-    """Return the rows of the last `number` statements that return columns, in their order."""
-    found: list[Any] = []
-    for place in count(1):
-        if len(found) == number:
-            break
-        result = cursor.set_result(-place).pgresult
-        # Whether it has columns: to describe them takes as long as to read the rows.
-        if result is not None and result.nfields:
-            found.append(cursor.fetchall())
-    return found[::-1]
 
 
 class Answering:

@@ -5,7 +5,7 @@ At the end is the SQL of the expressions of `database/expressions.py`.
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,6 @@ from flask10x.database.expressions import (
     SPAN_TEXTS,
     SPAN_VALUE,
     InOrder,
-    Question,
-    Rows,
     Upsert,
     define,
     upsert,
@@ -98,9 +96,6 @@ _columns = table(
 )
 
 
-# The server limits each statement of a text, and knows no limit of them all. The last one, which is
-# the one with the work, may take all the time that is left, those before it this share together.
-_SHARE_OF_OTHERS = 0.5
 # A number that each commit changes is kept under one name after the other: the name that it has
 # for all, and its place in so many. Behind a held snapshot no former version of a row can be
 # removed, and each commit walks past those of the row that it changes: with a name of its own
@@ -329,28 +324,6 @@ def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, .
     number = sequence(connection, readings.name) + 1
     connection.exec_driver_sql(_statement(("id", *names)), (number, *row))
     return number
-
-
-def rows_together(connection: Connection, questions: Sequence[Question]) -> list[Rows]:
-    """Return the rows of each of these, which go to the server as one text.
-
-    Where a time limits the transaction the last one may take all that is left of it.
-    """
-    session, prepared = driver.connection_of(connection), {driver.PREPARE: True}
-    if session.begins_by_itself or len(questions) == 1:
-        return [
-            connection.execute(statement, values, execution_options=prepared).all()
-            for statement, values in questions
-        ]
-    *others, (last, values) = questions
-    of_one_text = prepared | {driver.TOGETHER: True}
-    session.share_limit(_SHARE_OF_OTHERS / len(others))
-    for statement, given in others:
-        connection.execute(statement, given, execution_options=of_one_text | {LATER: True})
-    session.share_limit()
-    with closing(connection.execute(last, values, execution_options=of_one_text)) as result:
-        cursor: Any = result.cursor
-        return driver.rows_of(cursor, len(questions))
 
 
 def put_rows(

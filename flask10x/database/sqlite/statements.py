@@ -18,8 +18,6 @@ from flask10x.database.expressions import (
     SPAN_NUMBERS,
     SPAN_TEXTS,
     SPAN_VALUE,
-    Question,
-    Rows,
     Upsert,
     define,
 )
@@ -117,11 +115,6 @@ def insert_rows(
 def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, ...]) -> int:
     """Insert one of them; its id."""
     return connection.exec_driver_sql(_statement(names), row).lastrowid
-
-
-def rows_together(connection: Connection, questions: Sequence[Question]) -> list[Rows]:
-    """Return the rows of each of these."""
-    return [connection.execute(statement, values).all() for statement, values in questions]
 
 
 def put_rows(

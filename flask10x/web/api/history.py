@@ -49,9 +49,6 @@ def as_json() -> Response:
     store, query = context.store(), _query(JSON)
     # Who follows the log asks for what comes after an id: no standby has forgotten one.
     with context.view() as view:
-        if query.has_conditions or query.newer_than is not None:
-            view.read_ahead(rollups=query.has_conditions)
-        view.ask_last_id()
         if query.newer_than is None:
             page = pages.page(view, query, pages.patience_sec(store.settings))
             last = view.last_id
@@ -104,10 +101,8 @@ def as_series() -> Response:
     store, query, behind = context.store(), replace(_query(SERIES), is_drawn=is_packed), None
     try:
         with context.view() as view:
-            charts.read_ahead(view, query)
             behind = charts.waits_for_rollups(view, query)
             window = charts.window_of(view, query)
-            noted = beside_chart(view, query, window, preferences.texts())
             chart = derived_lines.chart(view, query, window)
             # A chart without an end goes on until now.
             until_ms = chart.window.last_ms if chart.window else 0
@@ -116,7 +111,7 @@ def as_series() -> Response:
             first_ms = charts.first_ms(view, query)
             begun = charts.begun_before(view, query, chart)
             removed_ms = charts.removed_ms(view, query, chart.window)
-            marks = noted()
+            marks = beside_chart(view, query, window, preferences.texts())
     except QueryTooLong:
         if behind is None:
             raise

@@ -42,7 +42,6 @@ def values() -> Response | tuple[Response, int]:
         return jsonify(error="not found", hint=_hint(endpoint, registered.by_endpoint)), 404
     stations = registered.all if endpoint is None else (registered.by_endpoint[endpoint],)
     with context.view() as view:
-        view.read_ahead()
         newest = latest(view, store, stations, raw=raw)
         objects = {row.station.endpoint: _object(row) for row in newest}
     answer = json_text.answer({"stations": objects} if endpoint is None else objects[endpoint])

@@ -179,7 +179,6 @@ def _query(now_ms: int) -> Query:
 def _content(query: Query | None, t: Translation) -> Content:
     store = context.store()
     with context.view() as view:
-        view.read_ahead()
         shown = cards(view, store, t)
         page = pages.page(view, query, pages.patience_sec(store.settings)) if query else None
         notes, corrections = _written(view, query) if query else ([], [])
@@ -203,8 +202,7 @@ def _written(view: View, query: Query) -> tuple[list[WrittenNote], list[Correcti
     endpoints = [station.endpoint for station in query.stations]
     first_ms = query.since.ms if query.since else 0
     ends = (first_ms, query.until.ms if query.until else view.now_ms)
-    rows = view.rows(annotations.notes_within(endpoints, *ends))
-    notes = annotations.notes_of(rows)[::-1]
+    notes = annotations.notes_within(view.connection, endpoints, *ends)[::-1]
     return notes, annotations.corrections_within(view.written_corrections, endpoints, *ends)
 
 

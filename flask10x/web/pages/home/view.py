@@ -129,7 +129,6 @@ def _shown(t: Translation) -> tuple[Home | None, str]:
         return None, "missing"
     try:
         with context.view() as view:
-            view.read_ahead()
             return model.home(view, store, t), ""
     except (*UNREADABLE, QueryTooLong) as error:
         log.error("Cannot read the database: %s", reason_of(error))
