@@ -159,7 +159,6 @@ class Database:
                 return
             except DBAPIError as error:
                 if not is_busy(error) or time.monotonic() >= deadline_sec:
-                    self._connections.explain(error)
                     raise
             time.sleep(PROBE_PAUSE_SEC)
 

@@ -19,7 +19,6 @@ from flask10x.system.locks import FileLock
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
-    from sqlalchemy.exc import DBAPIError
 
 # Of the processes of a host the one that holds this lock does the host's tasks.
 MONITOR = "monitor"
@@ -119,9 +118,6 @@ class Connections:
 
     def by_index(self, connection: "Connection") -> None:
         """Let the transaction read by an index where the planner would read a whole table."""
-
-    def explain(self, error: "DBAPIError") -> None:
-        """Add to the error what else can be found out now, and what helps."""
 
     def migration(self) -> "AbstractContextManager[Connection]":
         """A write transaction beside which no other commits or migrates; with the commit lock."""

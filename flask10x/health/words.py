@@ -47,7 +47,7 @@ REMEDIES = {
         "Start the standby, or take its name out of synchronous_standby_names until then."
     ),
     "server_room": N_("Free some space on the server's disk."),
-    "grant": N_("Run the GRANT of the reason as the owner of the tables."),
+    "grant": N_("As the owner of the tables, GRANT the role of the service what the reason names."),
     "insert": N_("Run the INSERT of the reason as the owner of the tables."),
     "primary": N_(
         "Name the primary, or all servers of the cluster, in FLASK10X_DATABASE_URL and restart the "

@@ -27,6 +27,7 @@ from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 from tests.e2e.service import wait_until
 from tests.postgres.hosts import Hosts
+from tests.postgres.service import writer_on
 from tests.support import postgres
 from tests.support.old_files import NAME, run, write
 from tests.support.rows import insert_readings, pico
@@ -349,3 +350,25 @@ def test_a_transaction_leaves_nothing_set_in_its_session(database: Database) -> 
             connection.execute(text("SELECT 1"))
         with engine.connect() as connection:
             assert settings_of(connection) == before
+
+
+def test_a_lost_row_of_the_log_is_named_with_the_statement_that_puts_it_back(hosts: Hosts) -> None:
+    settings = hosts.settings("one")
+    with writer_on(settings) as writer:
+        for _ in range(2):
+            writer.submit(pico(1))
+        assert writer.step() == 2
+        hosts.run("DELETE FROM readings WHERE id = 2")
+        hosts.run("INSERT INTO followers (name, last_id) VALUES ('rollups', 2)")
+        hosts.run("DELETE FROM log WHERE name = 'readings'")
+        writer.submit(pico(3))
+        assert writer.step() == 0
+        said, _, put_back = writer.trouble.partition("as the owner of the tables: ")
+        assert said == (
+            "TurnLost: the table log has lost its row 'readings', and nothing is stored before it"
+            " is back; "
+        )
+        hosts.run(put_back)
+        assert writer.step() == 1
+    # The id of a row that was removed is not used twice.
+    assert hosts.run("SELECT id, pressure FROM readings ORDER BY id") == [(1, 1.0), (3, 3.0)]

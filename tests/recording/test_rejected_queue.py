@@ -17,7 +17,7 @@ from flask10x.recording.rejected import RejectedReading
 from flask10x.recording.rejected_queue import RejectedQueue
 from flask10x.recording.writer import Writer
 from tests.conftest import MakeSettings
-from tests.support.both_engines import BUSY, make_impatient, refuse, without_holder, write_lock
+from tests.support.both_engines import BUSY, make_impatient, refuse, write_lock
 from tests.support.rows import execute, pico, select
 
 AT = 1_756_000_000_000
@@ -161,7 +161,7 @@ def test_a_locked_database_keeps_them_waiting_and_is_said_once(
             rejected_queue.step()
             clock.now_sec += 60
         (said,) = caplog.messages
-        assert without_holder(said) == f"Cannot keep refused readings: {BUSY}"
+        assert said == f"Cannot keep refused readings: {BUSY}"
         rejected_queue.finish()
         assert caplog.messages[1:] == ["Stopping with 1 refused readings not kept"]
     rejected_queue.step()

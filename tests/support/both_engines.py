@@ -1,6 +1,5 @@
 """What a test does to a database, or reads of it, in the words of the engine that it runs on."""
 
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,24 +21,13 @@ BUSY = (
     if POSTGRES
     else "SQLITE_BUSY: database is locked"
 )
-# What `write_lock` takes on PostgreSQL, and what follows BUSY then: of the statement its keyword.
+# What `write_lock` takes on PostgreSQL.
 _TURN = "SELECT last_id FROM log WHERE name = 'readings' FOR UPDATE"
-_HOLDER = re.compile(
-    rf"; held by {postgres.USER} \(process \d+, 127\.0\.0\.1, for \d+ s, idle in transaction\): "
-    "SELECT"
-)
 # The type of a measurement.
 NUMBER = "double precision" if POSTGRES else "REAL"
 # The code of what `refuse` raises.
 REFUSED = "23514" if POSTGRES else "SQLITE_CONSTRAINT_TRIGGER"
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = "
-
-
-def without_holder(text: str) -> str:
-    """A text that says BUSY, without who holds it, which it has to say on PostgreSQL."""
-    short, number = _HOLDER.subn("", text)
-    assert number == POSTGRES, text
-    return short
 
 
 def no_table(table: str) -> str:

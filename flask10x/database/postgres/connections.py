@@ -6,8 +6,7 @@ another connection (https://www.pgbouncer.org/features.html, transaction pooling
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import contextmanager
 from gettext import gettext as _
 from math import inf
 from typing import Any, Literal
@@ -21,7 +20,7 @@ from sqlalchemy import (
     inspect,
     make_url,
 )
-from sqlalchemy.exc import DBAPIError, TimeoutError
+from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database.engine import Connections
@@ -33,7 +32,6 @@ from flask10x.database.error_codes import (
 )
 from flask10x.database.paths import shown_name
 from flask10x.database.postgres import driver, server
-from flask10x.database.postgres.advice import Question, advice
 from flask10x.database.postgres.statements import HOST, READS_CATALOG
 from flask10x.database.tables import log
 from flask10x.errors import CommitNotReplicated, SchemaError
@@ -134,7 +132,6 @@ class PostgresConnections(Connections):
         self.writer = _engine(settings, "write")
         self._is_closed = False
         self._answering = driver.Answering(self._ask_nothing)
-        self._explains = ContextVar("explains", default=True)
         self._connect_to_what_answers()
         for engine in (self.reader, self.writer):
             driver.use(engine, self._patience)
@@ -254,27 +251,6 @@ class PostgresConnections(Connections):
         driver.send(connection)
         driver.connection_of(connection).allow_silence(WRITE_SILENCE_SEC)
 
-    def explain(self, error: DBAPIError) -> None:
-        """Add to the error what else can be found out now, and what helps."""
-        if not self._explains.get():
-            return
-        token = self._explains.set(False)
-        try:
-            # What can't be found out now is no error of its own.
-            with suppress(DBAPIError, TimeoutError):
-                if text := advice(error, self.reader.url, self._ask):
-                    error.add_detail(text)
-        finally:
-            self._explains.reset(token)
-
-    def _ask(self, question: Question) -> str:
-        pool: Any = self.reader.pool
-        if pool.checkedout() >= pool.size():
-            # Those who have one may all be asking.
-            return ""
-        with driver.impatient(PROMPT_SEC), self.reader.begin() as connection:
-            return question(connection)
-
     def check_commit(self) -> None:
         """Raise CommitNotReplicated when the commit that has just ended is on one machine only.
 
@@ -312,11 +288,6 @@ class PostgresConnections(Connections):
                 )
                 lost = driver.TurnLost(text.format(statement=PUT_BACK))
                 raise DBAPIError("", None, lost) from context.original_exception
-            error, connection = context.sqlalchemy_exception, context.connection
-            # A probe does not wait and tries again at once; `explain` is called for the last try.
-            tries = connection is not None and connection.get_execution_options().get(NO_WAIT_NAME)
-            if isinstance(error, DBAPIError) and not tries:
-                self.explain(error)
 
         @event.listens_for(engine, "after_cursor_execute")
         def answered(*_arguments: object) -> None:
@@ -388,7 +359,7 @@ def _engine(settings: Settings, mode: Mode) -> Engine:
         "connect_timeout": CONNECT_TIMEOUT_SEC,
         "tcp_user_timeout": TCP_USER_TIMEOUT_MS,
         **KEEPALIVES,
-        # It names the session that others wait for (`advice.py`).
+        # So that who looks for the session that others wait for finds its host.
         "application_name": f"flask10x {settings.host_name}",
         # Else a database in SQL_ASCII answers with bytes, and cannot be refused for what it is.
         "client_encoding": "UTF8",
