@@ -17,7 +17,7 @@ SQLITE = re.compile(
     re.M,
 )
 POSTGRESQL = re.compile(
-    r"^\s*(import psycopg|from psycopg)|dialects\.postgresql|\bpg_[a-z]+_|\bjsonb_\w+|ON CONFLICT",
+    r"^\s*(import psycopg|from psycopg)|dialects\.postgresql|\bpg_[a-z]+_|\bjsonb_\w+",
     re.M,
 )
 # About a file of SQLite by its nature, whichever engine has the readings: the state of alerts,

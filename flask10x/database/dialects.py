@@ -32,28 +32,17 @@ class Statements(Protocol):
         Else a server does late what was sent long ago, and is to do nothing of it.
         """
 
-    def set_sequence_at(
-        self, connection: Connection, name: str, number: int, former: int, place: int
-    ) -> None:
-        """Keep a number that most commits change, also to a lower one.
-
-        Its place never falls: it was `former` at the last call and is `place` now.
-        """
-
-    def sequences(self, connection: Connection, prefix: str) -> list[str]:
-        """The names that begin so under which this host keeps a number."""
-
-    def hosts_of_sequences(self, connection: Connection) -> dict[str, str | None]:
+    def sequences(self, connection: Connection) -> dict[str, str | None]:
         """By each name under which a number is kept the host whose it is, where one is known."""
+
+    def host_of(self, connection: Connection) -> str | None:
+        """Return the name of the host that has the connection; None where there is one host."""
 
     def forget_sequence(self, connection: Connection, name: str) -> None:
         """Delete the number stored under this name."""
 
     def origin(self, connection: Connection) -> Origin | None:
         """Return the present history of the database; None where the engine has no such thing."""
-
-    def columns_of_readings(self, connection: Connection) -> set[str]:
-        """Return the columns that the table `readings` has in this database."""
 
     LOCAL_TIME: str
     """The time of a reading as SQL, in the time zone of the session."""
@@ -84,9 +73,6 @@ class Statements(Protocol):
     ) -> int:
         """Insert one of them; its id."""
 
-    def waits_briefly(self, connection: Connection, wait_ms: int) -> AbstractContextManager[None]:
-        """In the block a statement waits no longer than this for a lock."""
-
     def file_bytes(self, connection: Connection, path: Path) -> int:
         """How much of the disk of this path the database has in use."""
 
@@ -101,9 +87,6 @@ class Statements(Protocol):
 
         The number that is kept for a table is set apart. Raises sqlalchemy.exc.DBAPIError.
         """
-
-    def analyze(self, connection: Connection, names: Sequence[str]) -> None:
-        """Let the planner know what has been put into these tables, where it goes by that."""
 
     def attempt(self, connection: Connection) -> AbstractContextManager[None]:
         """A statement of the block that fails leaves the transaction as it was before."""

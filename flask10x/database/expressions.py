@@ -68,7 +68,6 @@ _rounded = _expression("rounded", Float())
 _json_numbers = _expression("json_numbers")
 _json_spans = _expression("json_spans")
 _last_id = _expression("last_id", Integer())
-_kept_number = _expression("kept_number", Integer())
 
 
 class InOrder(CompoundSelect[Any]):
@@ -81,6 +80,18 @@ class Upsert(Insert):
     """An INSERT of rows each of which takes the place of the one with its primary key."""
 
     inherit_cache = True
+
+
+@compiles(Upsert)
+def _upsert(element: Upsert, compiler: SQLCompiler, **kw: Any) -> str:
+    # https://www.postgresql.org/docs/17/sql-insert.html#SQL-ON-CONFLICT
+    table: Any = element.table
+    quote = compiler.preparer.quote
+    key = ", ".join(quote(column.name) for column in table.primary_key)
+    others = (quote(column.name) for column in table.c if not column.primary_key)
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
+    plain: str = compiler.visit_insert(element, **kw)  # type: ignore[no-untyped-call]
+    return f"{plain} ON CONFLICT ({key}) DO UPDATE SET {assignments}"
 
 
 # The columns of a table of spans, in the order in which a span lists them.
@@ -184,13 +195,9 @@ def spans(name: str) -> CTE:
 
 def last_id_of(table: Table) -> ColumnElement[int]:
     """The highest id that a row of this table ever had; NULL before the first."""
-    return _last_id(_name(table.name))
+    return number_of(table.name)
 
 
 def number_of(name: str) -> ColumnElement[int]:
-    """The number that is kept under this name (`Statements.set_sequence_at`); NULL for none."""
-    return _kept_number(_name(name))
-
-
-def _name(name: str) -> ColumnElement[str]:
-    return literal_column(f"'{name}'")
+    """The number that is kept under this name (`Statements.set_sequence`); NULL for none."""
+    return _last_id(literal_column(f"'{name}'"))

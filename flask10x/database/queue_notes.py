@@ -41,9 +41,14 @@ def note(connection: Connection, queue: str, done: int, number: int) -> None:
 
 
 def queues(connection: Connection) -> set[str]:
-    """Return the queues that have a note."""
-    names = dialects.statements_of(connection).sequences(connection, _PREFIX)
-    return {name.removeprefix(_PREFIX).removesuffix(_OF_REJECTED) for name in names}
+    """Return the queues of this host that have a note."""
+    engine = dialects.statements_of(connection)
+    own = engine.host_of(connection)
+    return {
+        name.removeprefix(_PREFIX).removesuffix(_OF_REJECTED)
+        for name, host in engine.sequences(connection).items()
+        if name.startswith(_PREFIX) and host == own
+    }
 
 
 def forget(connection: Connection, queues: Iterable[str]) -> None:

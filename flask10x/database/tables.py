@@ -327,7 +327,7 @@ def _shared(name: str, *columns: Column[Any]) -> Table:
 # The highest id that a row of each table ever had, also when that row is gone, and the last settled
 # entry of each queue: what SQLite keeps in `sqlite_sequence`. Every commit begins by locking the
 # row `readings`, so that one commits at a time, whichever host it is on, and ids follow each other
-# without gaps. What each commit changes has another name every so often (docs/decisions/0032).
+# without gaps.
 log = _shared(
     "log",
     Column("name", TEXT, primary_key=True),

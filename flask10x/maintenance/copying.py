@@ -142,7 +142,7 @@ def pieces(connection: Connection, table: CopiedTable) -> Iterator[list[CopiedRo
 def sequences(connection: Connection) -> dict[str, int]:
     """Return the numbers that both engines have beside the tables, without those that are 0."""
     engine = dialects.statements_of(connection)
-    names = engine.hosts_of_sequences(connection).keys() - set(COUNTED_BY_ROWS)
+    names = engine.sequences(connection).keys() - set(COUNTED_BY_ROWS)
     numbers = {name: engine.sequence(connection, name) for name in sorted(names)}
     return {name: number for name, number in numbers.items() if number}
 
@@ -232,7 +232,7 @@ def _fill_sequences(source: Connection, target: Connection) -> None:
     """
     engine, numbers = dialects.statements_of(target), sequences(source)
     # On PostgreSQL a commit locks that of the readings, so it must exist.
-    hosts = dialects.statements_of(source).hosts_of_sequences(source)
+    hosts = dialects.statements_of(source).sequences(source)
     for name, number in {readings.name: 0, **numbers}.items():
         # With the host of a queue's note: another one would forget it.
         engine.set_sequence(target, name, number, hosts.get(name))
@@ -319,11 +319,6 @@ def copy(source: Settings, target: Settings, bar: Bar = unseen) -> tuple[int, in
                 with database.commit() as connection:
                     begin_copy(connection, url_of(source))
                 fill_whole(snapshot, database, bar)
-                with database.reader.begin() as connection:
-                    # The first pages would be slow without its statistics. Of a large table it
-                    # reads many pages: a reader waits longer for its server than a commit does.
-                    names = [readings.name, *(table.name for table in other_tables())]
-                    dialects.statements_of(connection).analyze(connection, names)
                 with database.commit() as connection:
                     end_copy(connection)
                 at = last_id(snapshot)

@@ -168,17 +168,11 @@ class AcceptedKeys:
         self._connection.execute(_KEEP, rows)
         renewed = sum(self._generations.get(key) == generation for key in self._new)
         count += len(rows) - renewed
-        former, place = _place(self._generation, self._count), _place(generation, count)
-        if place != former:
+        if count != self._count:
             engine = dialects.statements_of(self._connection)
-            engine.set_sequence_at(self._connection, _COUNT, count, former, place)
+            engine.set_sequence(self._connection, _COUNT, count)
         expired_rows = max(EXPIRED_ROWS_MIN, 2 * len(rows))
         self._connection.execute(_REMOVE, {"before": generation - 1, "rows_max": expired_rows})
-
-
-def _place(generation: int, count: int) -> int:
-    """A number that rises with each key; a generation has 10 million of them at most."""
-    return (generation << 32) + count
 
 
 def _rows(connection: Connection, keys: Iterable[str], find: Select[Any] = _FIND) -> Iterator[Any]:

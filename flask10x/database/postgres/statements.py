@@ -16,7 +16,7 @@ from sqlalchemy import (
     Integer,
     Text,
     column,
-    func,
+    delete,
     insert,
     select,
     table,
@@ -37,7 +37,6 @@ from flask10x.database.expressions import (
     SPAN_TEXTS,
     SPAN_VALUE,
     InOrder,
-    Upsert,
     define,
     upsert,
 )
@@ -87,68 +86,25 @@ _origin = text(
     " CAST(CAST('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS BIT(32)) AS BIGINT)"
     " FROM pg_control_system()"
 )
-_columns = table(
-    "columns",
-    column("table_schema"),
-    column("table_name"),
-    column("column_name"),
-    schema="information_schema",
-)
-
-
-# A number that each commit changes is kept under one name after the other: the name that it has
-# for all, and its place in so many. Behind a held snapshot no former version of a row can be
-# removed, and each commit walks past those of the row that it changes: with a name of its own
-# there are so many at most (docs/decisions/0032).
-_PLACES_A_NAME = 256
-# No name has this, and no name the one behind it: `_LATEST` looks at what is between.
-_SEPARATOR = "#"
 
 
 def sequence(connection: Connection, name: str) -> int:
     """Return the number stored under this name, or 0 if there is none."""
-    return connection.exec_driver_sql(_NUMBER, {"name": name}).scalar_one() or 0
+    return connection.exec_driver_sql(_NUMBER, {"name": name}).scalar_one_or_none() or 0
 
 
-def _name_at(name: str, place: int) -> str:
-    """Its name at this place; in the order of their texts they are in that of the places."""
-    return f"{name}{_SEPARATOR}{place // _PLACES_A_NAME:014x}"
-
-
-def _name_of(name_at: str) -> str:
-    return name_at.partition(_SEPARATOR)[0]
-
-
-_AFTER = f"log.name > {{name}} || '{_SEPARATOR}'"
-_BEFORE = f"log.name < {{name}} || '{chr(ord(_SEPARATOR) + 1)}'"
-# Read backwards, so that it is found before those that were deleted.
-_LATEST = f"SELECT log.last_id FROM log WHERE {_AFTER} AND {_BEFORE} ORDER BY log.name DESC LIMIT 1"  # noqa: S608
 # A batch does not write down the highest id of its readings: behind a held snapshot no former
 # version of a row can be removed, and each commit would walk past all of them
 # (docs/decisions/0032). So it is the highest that is stored, or one that was removed since.
 # A person may have inserted a row with an id: SQLite skips those, too.
 _LAST_READING = "greatest(log.last_id, (SELECT max(id) FROM readings))"
 _LAST_ID = f"CASE WHEN log.name = 'readings' THEN {_LAST_READING} ELSE log.last_id END"
-# A host of the version before counts keys from 0 under the plain name.
-_KEPT = (
-    "(SELECT CAST(sum(kept.last_id) AS BIGINT) FROM (SELECT log.last_id FROM log"  # noqa: S608
-    f" WHERE log.name = {{0}} UNION ALL ({_LATEST.format(name='{0}')})) AS kept)"
-)
-# Hosts of the version before have queues under plain names, and so have those that were copied.
-_NUMBER = (
-    f"SELECT greatest((SELECT {_LAST_ID} FROM log WHERE log.name = %(name)s),"  # noqa: S608
-    f" ({_LATEST.format(name='%(name)s')}))"
-)
+_NUMBER = f"SELECT {_LAST_ID} FROM log WHERE log.name = %(name)s"  # noqa: S608
 
 
 def set_sequence(connection: Connection, name: str, number: int, host: str | None = None) -> None:
     """Keep this number under the name, as one of this host or of another one."""
-    _keep(connection, name, number, host)
-    _later(connection, _FORGET_PLACES, {"name": name})
-
-
-def _keep(connection: Connection, name: str, number: int, host: str | None = None) -> None:
-    values = {"name": name, "last_id": number, "host": host or _host(connection)}
+    values = {"name": name, "last_id": number, "host": host or host_of(connection)}
     connection.execute(_KEEP_NUMBER, values)
 
 
@@ -161,95 +117,40 @@ def raise_sequence(connection: Connection, name: str, former: int, number: int) 
     A commit is one text, and what was sent to a backend that stands still it may run after the
     batch, or a part of it, was stored by another connection.
     """
-    named = {"name": name, "name_at": _name_at(name, number), "host": _host(connection)}
-    _later(connection, _RAISE_NUMBER, named | {"former": former, "number": number})
-    if named["name_at"] != _name_at(name, former):
-        _later(connection, _FORGET_FORMER, named)
-
-
-def set_sequence_at(
-    connection: Connection, name: str, number: int, former: int, place: int
-) -> None:
-    """Keep a number that most commits change; what else is kept under the name is part of it."""
-    named = {"name": name, "name_at": _name_at(name, place)}
-    _keep(connection, named["name_at"], number)
-    _later(connection, _FORGET_OTHERS, named)
-    if named["name_at"] != _name_at(name, former):
-        _later(connection, _FORGET_FORMER, named)
-
-
-def _later(connection: Connection, statement: str, values: dict[str, Any]) -> None:
-    connection.exec_driver_sql(statement, values, execution_options={LATER: True})
+    values = {"name": name, "former": former, "number": number, "host": host_of(connection)}
+    connection.exec_driver_sql(_RAISE_NUMBER, values, execution_options={LATER: True})
 
 
 # That no setting has this name is the error. The row `readings` is locked by a statement before
 # this one, so it sees what was committed before.
 _RAISE_NUMBER = (
-    "INSERT INTO log (name, last_id, host) VALUES (%(name_at)s, CASE"  # noqa: S608
-    " WHEN greatest((SELECT log.last_id FROM log WHERE log.name = %(name)s),"
-    f" ({_LATEST.format(name='%(name)s')})) > %(former)s"
-    " THEN CAST(current_setting('flask10x.settled_before') AS BIGINT) ELSE %(number)s END,"
-    " %(host)s)"
-    " ON CONFLICT (name) DO UPDATE SET last_id = excluded.last_id, host = excluded.host"
-)
-# Only the one before, and only when a name begins: a search for older ones would walk past all that
-# were deleted.
-_FORGET_FORMER = (
-    "DELETE FROM log WHERE log.name = (SELECT log.name FROM log"  # noqa: S608
-    f" WHERE {_AFTER.format(name='%(name)s')} AND log.name < %(name_at)s"
-    " ORDER BY log.name DESC LIMIT 1)"
-)
-# A later place is there only where a person has emptied the table of what is counted.
-_FORGET_OTHERS = (
-    "DELETE FROM log WHERE log.name = %(name)s"  # noqa: S608
-    f" OR (log.name > %(name_at)s AND {_BEFORE.format(name='%(name)s')})"
+    "INSERT INTO log (name, last_id, host) VALUES (%(name)s, %(number)s, %(host)s)"
+    " ON CONFLICT (name) DO UPDATE SET host = excluded.host, last_id ="
+    " CASE WHEN log.last_id > %(former)s"
+    " THEN CAST(current_setting('flask10x.settled_before') AS BIGINT) ELSE excluded.last_id END"
 )
 
 
-def sequences(connection: Connection, prefix: str) -> list[str]:
-    """The names that begin so under which this host keeps a number.
-
-    It is unknown here whether another host still needs its own.
-    """
-    query = select(log.c.name).where(
-        log.c.name.startswith(prefix, autoescape=True), log.c.host == _host(connection)
-    )
-    return list(dict.fromkeys(map(_name_of, connection.execute(query).scalars())))
-
-
-def hosts_of_sequences(connection: Connection) -> dict[str, str | None]:
+def sequences(connection: Connection) -> dict[str, str | None]:
     """By each name under which a number is kept the host whose it is; None of all hosts' own."""
     query = select(log.c.name, log.c.host).order_by(log.c.name)
-    return {_name_of(row.name): row.host for row in connection.execute(query)}
+    return dict(map(tuple, connection.execute(query)))
+
+
+def host_of(connection: Connection) -> str:
+    """Return the name of the host that has the connection."""
+    host: str = connection.get_execution_options()[HOST]
+    return host
 
 
 def forget_sequence(connection: Connection, name: str) -> None:
     """Delete the number stored under this name."""
-    for statement in (_FORGET, _FORGET_PLACES):
-        _later(connection, statement, {"name": name})
-
-
-_FORGET = "DELETE FROM log WHERE log.name = %(name)s"
-_FORGET_PLACES = f"DELETE FROM log WHERE {_AFTER} AND {_BEFORE}".format(name="%(name)s")  # noqa: S608
-
-
-def _host(connection: Connection) -> str:
-    host: str = connection.get_execution_options()[HOST]
-    return host
+    connection.execute(delete(log).where(log.c.name == name), execution_options={LATER: True})
 
 
 def origin(connection: Connection) -> Origin:
     """Return the present history of the database."""
     return Origin(*connection.execute(_origin).one())
-
-
-def columns_of_readings(connection: Connection) -> set[str]:
-    """Return the columns that the table `readings` has in this database."""
-    query = select(_columns.c.column_name).where(
-        _columns.c.table_schema == func.current_schema(),
-        _columns.c.table_name == readings.name,
-    )
-    return set(connection.execute(query).scalars())
 
 
 def views(connection: Connection) -> dict[str, str]:
@@ -346,22 +247,6 @@ def put_rows(
         ) from error
 
 
-def analyze(connection: Connection, names: Sequence[str]) -> None:
-    """Let the planner know what has been put into these tables.
-
-    Else it takes them for small until autovacuum has looked, which is a minute
-    (https://www.postgresql.org/docs/17/sql-analyze.html).
-    """
-    connection.exec_driver_sql(f"ANALYZE {', '.join(map(quote, names))}")
-
-
-@contextmanager
-def waits_briefly(connection: Connection, wait_ms: int) -> Iterator[None]:
-    """In the transaction nothing waits for longer than that for a lock: of a migration, say."""
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {wait_ms}")
-    yield
-
-
 def file_bytes(_connection: Connection, _path: Path) -> int:
     """None of it is on a disk of this machine, as far as this machine knows."""
     return 0
@@ -446,18 +331,6 @@ def _in_order(element: InOrder, compiler: SQLCompiler, **kw: Any) -> str:
     return compiler.process(union_all(*branches).order_by(*order).limit(most), **kw)
 
 
-@compiles(Upsert, POSTGRESQL)
-def _upsert(element: Upsert, compiler: SQLCompiler, **kw: Any) -> str:
-    # https://www.postgresql.org/docs/17/sql-insert.html#SQL-ON-CONFLICT
-    table: Any = element.table
-    quote = compiler.preparer.quote
-    key = ", ".join(quote(column.name) for column in table.primary_key)
-    others = (quote(column.name) for column in table.c if not column.primary_key)
-    assignments = ", ".join(f"{name} = excluded.{name}" for name in others)
-    plain: str = compiler.visit_insert(element, **kw)  # type: ignore[no-untyped-call]
-    return f"{plain} ON CONFLICT ({key}) DO UPDATE SET {assignments}"
-
-
 @compiles(functions.sum, POSTGRESQL)
 def _sum(element: functions.sum[Any], compiler: SQLCompiler, **kw: Any) -> str:
     inner = f"sum({compiler.process(element.clause_expr.element, **kw)})"
@@ -526,6 +399,5 @@ define(
         "json_spans": f"(SELECT number - 1 AS place, {_SPAN}"  # noqa: S608
         f" FROM {_ELEMENTS} WITH ORDINALITY AS one (each, number))",
         "last_id": f"(SELECT {_LAST_ID} FROM log WHERE log.name = {{}})",  # noqa: S608
-        "kept_number": _KEPT,
     },
 )

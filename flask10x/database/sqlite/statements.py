@@ -11,14 +11,11 @@ from typing import Any
 
 from sqlalchemy import Connection, column, insert, select, table
 from sqlalchemy.dialects import sqlite as sqlite_dialect
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
 
 from flask10x.database.expressions import (
     SPAN_NUMBERS,
     SPAN_TEXTS,
     SPAN_VALUE,
-    Upsert,
     define,
 )
 from flask10x.database.server import Origin
@@ -58,22 +55,15 @@ def raise_sequence(connection: Connection, name: str, _former: int, number: int)
     set_sequence(connection, name, number)
 
 
-def set_sequence_at(
-    connection: Connection, name: str, number: int, _former: int, _place: int
-) -> None:
-    """Keep this number: here a row that is changed has no former versions."""
-    set_sequence(connection, name, number)
+def sequences(connection: Connection) -> dict[str, str | None]:
+    """By each name under which a number is kept None: there is one host."""
+    names = connection.exec_driver_sql("SELECT name FROM sqlite_sequence").scalars()
+    return dict.fromkeys(names)
 
 
-def sequences(connection: Connection, prefix: str) -> list[str]:
-    """The names that begin so under which a number is kept."""
-    query = "SELECT name FROM sqlite_sequence WHERE substr(name, 1, ?) = ?"
-    return list(connection.exec_driver_sql(query, (len(prefix), prefix)).scalars())
-
-
-def hosts_of_sequences(connection: Connection) -> dict[str, str | None]:
-    """Each name under which a number is kept: there is one host."""
-    return dict.fromkeys(sequences(connection, ""))
+def host_of(_connection: Connection) -> str | None:
+    """Return None: there is one host."""
+    return None
 
 
 def forget_sequence(connection: Connection, name: str) -> None:
@@ -84,12 +74,6 @@ def forget_sequence(connection: Connection, name: str) -> None:
 def origin(_connection: Connection) -> Origin | None:
     """Always None: a file has one history."""
     return None
-
-
-def columns_of_readings(connection: Connection) -> set[str]:
-    """Return the columns that the table `readings` has in this database."""
-    names = connection.exec_driver_sql("SELECT name FROM pragma_table_info(?)", (readings.name,))
-    return set(names.scalars())
 
 
 def views(connection: Connection) -> dict[str, str]:
@@ -122,23 +106,6 @@ def put_rows(
 ) -> None:
     """Put whole rows into this table, ids and all."""
     connection.exec_driver_sql(_statement(names, into), list(rows))
-
-
-def analyze(_connection: Connection, _names: Sequence[str]) -> None:
-    """Nothing: it plans by what its indexes are, whatever the tables hold."""
-
-
-@contextmanager
-def waits_briefly(connection: Connection, wait_ms: int) -> Iterator[None]:
-    """In the block of a reading transaction nothing waits for longer than that for a lock."""
-    driver: Any = connection.connection.driver_connection
-    (usual_ms,) = driver.execute("PRAGMA busy_timeout").fetchone()
-    driver.execute(f"PRAGMA busy_timeout = {wait_ms}").close()
-    try:
-        yield
-    finally:
-        if not connection.invalidated:
-            driver.execute(f"PRAGMA busy_timeout = {usual_ms}").close()
 
 
 def file_bytes(connection: Connection, path: Path) -> int:
@@ -174,13 +141,6 @@ def _statement(names: tuple[str, ...], name: str = readings.name) -> str:
     return str(statement.compile(dialect=_dialect))
 
 
-@compiles(Upsert, SQLITE)
-def _upsert(element: Upsert, compiler: SQLCompiler, **kw: Any) -> str:
-    replacing = element.prefix_with("OR REPLACE")
-    text: str = compiler.visit_insert(replacing, **kw)  # type: ignore[no-untyped-call]
-    return text
-
-
 _SPAN = ", ".join(
     f"json_extract(value, '$[{position}]') AS {name}"
     for position, name in enumerate((*SPAN_TEXTS, *SPAN_NUMBERS, SPAN_VALUE))
@@ -200,6 +160,5 @@ define(
         "json_spans": f"(SELECT key AS place, {_SPAN} FROM json_each({{}}))",  # noqa: S608
         # https://www.sqlite.org/autoinc.html
         "last_id": "(SELECT seq FROM sqlite_sequence WHERE name = {})",
-        "kept_number": "(SELECT seq FROM sqlite_sequence WHERE name = {})",
     },
 )
