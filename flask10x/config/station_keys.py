@@ -50,6 +50,8 @@ MAX_ALIASES = 8
 MAX_TAGS = 8
 # So that they can be numbered with room between them, by hand.
 HIGHEST_ORDER = 10_000
+# As many as stations; the style sheet's begin again at 7.
+HIGHEST_COLOUR = 200
 # Rooms and things that have sensors; `web/icons.py` draws them.
 ICONS = (
     *("living", "bedroom", "kitchen", "bath", "study", "entrance", "fridge", "plant"),
@@ -217,6 +219,7 @@ STATION_KEYS = (
     Key("chart", readers.one_of(("own", "shared"))),
     Key("altitude_m", readers.altitude),
     Key("order", readers.whole(1, HIGHEST_ORDER)),
+    Key("colour", readers.whole(1, HIGHEST_COLOUR)),
     Key("icon", readers.one_of(ICONS)),
     Key("tile_main", column),
     Key("tile_second", column),

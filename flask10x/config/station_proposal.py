@@ -244,6 +244,7 @@ def _station(endpoint: str, fields: list[_Field], stations: Stations) -> Station
         endpoint=endpoint,
         label=endpoint,
         csv_name=keys.csv_file_of(endpoint),
+        colour=stations.free_colour,
         measurements=_measurements(fields, stations),
     )
 

@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import count
 from types import MappingProxyType
 from typing import Any
 
@@ -110,6 +111,8 @@ class Station:
     """The altitude of its barometer above sea level; None: unknown."""
     order: int | None = None
     """Its place among the stations on pages, the lowest first; None: after those with one."""
+    colour: int | None = None
+    """The number of its colour on pages; None: the next that no station has, in their order."""
     icon: str = ""
     """The name of the drawing beside its name (`config/station_keys.ICONS`); empty: none."""
     tile_main: str = ""
@@ -183,7 +186,7 @@ COLOURS = 6
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Stations:
-    """The stations of an installation, in the order of downloads and of their colours."""
+    """The stations of an installation, in the order of downloads."""
 
     all: tuple[Station, ...]
     file: str = ""
@@ -212,10 +215,22 @@ class Stations:
     def colours(self) -> dict[str, tuple[int, int]]:
         """Which colour each station has, from 1, and how many times all were given out before it.
 
-        That follows from its place in the file: neither `order` nor a filter changes it.
+        That follows from its number: neither `order` nor a filter changes it, nor does a station
+        that goes, if the number is in the file.
         """
-        places = enumerate(self.all)
-        return {s.endpoint: (place % COLOURS + 1, place // COLOURS) for place, s in places}
+        numbers = self._colour_numbers().items()
+        return {name: ((n - 1) % COLOURS + 1, (n - 1) // COLOURS) for name, n in numbers}
+
+    @property
+    def free_colour(self) -> int:
+        """The number of the colour that the next station has."""
+        taken = self._colour_numbers().values()
+        return next(number for number in count(1) if number not in taken)
+
+    def _colour_numbers(self) -> dict[str, int]:
+        taken = {s.colour for s in self.all}
+        free = (number for number in count(1) if number not in taken)
+        return {s.endpoint: s.colour or next(free) for s in self.all}
 
     def __reduce__(self) -> tuple[type["Stations"], tuple[tuple[Station, ...], str, str]]:
         """Another process builds it from its stations, because a mapping proxy can't be pickled."""
@@ -271,6 +286,7 @@ BUILT_IN = Stations(
         Station(
             endpoint="data",
             label="Pico (BME280)",
+            colour=1,
             csv_name="PicodataX.csv",
             measurements=(
                 _measurement("Pressure", "pressure"),
@@ -280,6 +296,7 @@ BUILT_IN = Stations(
         Station(
             endpoint="data2",
             label="Bedroom (MH-Z19, BME680)",
+            colour=2,
             csv_name="BedRoomEnv.csv",
             measurements=(
                 _measurement("CO2", "co2", faults=MH_Z19_FAULTS),
@@ -292,6 +309,7 @@ BUILT_IN = Stations(
         Station(
             endpoint="data3",
             label="Outside (BME680)",
+            colour=3,
             csv_name="OutsideEnv.csv",
             outside=True,
             measurements=(
@@ -304,6 +322,7 @@ BUILT_IN = Stations(
         Station(
             endpoint="data4",
             label="Living room (MH-Z19, MQ-2, DS18B20, DHT11)",
+            colour=4,
             csv_name="LR_env.csv",
             measurements=(
                 _measurement(

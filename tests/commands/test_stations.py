@@ -33,6 +33,7 @@ BODY = b'{"env": {"temp": "25.1C"}, "lux": 120, "device": "esp32"}'
 ENTRY = """[stations.balcony]
 label = "balcony"
 csv_file = "balcony.csv"
+colour = 5
 
 [stations.balcony.measurements.temperature]
 path = "env.temp"
@@ -228,6 +229,24 @@ def test_add_makes_the_columns_so_that_no_start_has_to(
     other = run("add", "attic", "--from-json", str(example), "--yes")
     assert other.exit_code == 0
     assert "new column" not in other.stdout
+
+
+def test_an_added_station_keeps_its_colour_when_one_before_it_goes(
+    file: Path, example: Path
+) -> None:
+    for name in ("balcony", "attic", "cellar"):
+        assert run("add", name, "--from-json", str(example), "--yes").exit_code == 0
+    written, first = file.read_text(encoding="utf-8"), {"data": (1, 0), "data4": (4, 0)}
+    colours = settings_module.load().stations.colours
+    assert colours.items() >= (first | {"attic": (6, 0), "cellar": (1, 1)}).items()
+    before, _, after = written.partition("\n[stations.balcony]\n")
+    file.write_text(before + after[after.index("\n[stations.attic]\n") :], encoding="utf-8")
+    assert settings_module.load().stations.colours == {
+        name: colour for name, colour in colours.items() if name != "balcony"
+    }
+    # Its number is free for the next one.
+    assert run("add", "shed", "--from-json", str(example), "--yes").exit_code == 0
+    assert settings_module.load().stations.colours["shed"] == colours["balcony"]
 
 
 def test_add_goes_through_a_link_and_leaves_it(file: Path, tmp_path: Path, example: Path) -> None:

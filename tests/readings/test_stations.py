@@ -1,6 +1,8 @@
 """The registry against the contract's table, typed by hand."""
 
-from flask10x.readings.stations import BUILT_IN
+from dataclasses import replace
+
+from flask10x.readings.stations import BUILT_IN, Stations
 
 CONTRACT = {
     "data": (
@@ -112,3 +114,22 @@ def test_the_known_fault_values() -> None:
         ("data4", "mh_z19.co2"): [(-1, False)],
         ("data4", "ds18b20.temperature"): [(-127, False), (85, True)],
     }
+
+
+def test_a_station_without_a_colour_of_its_own_has_the_next_that_is_free() -> None:
+    own = BUILT_IN.all[0]
+    stations = Stations(
+        (
+            *BUILT_IN.all,
+            replace(own, endpoint="a", colour=None),
+            replace(own, endpoint="b", colour=6),
+            replace(own, endpoint="c", colour=None),
+            # One that has a built-in station's changes no other.
+            replace(own, endpoint="d", colour=1),
+        )
+    )
+    assert [*stations.colours.values()] == [
+        *((1, 0), (2, 0), (3, 0), (4, 0)),
+        *((5, 0), (6, 0), (1, 1), (1, 0)),
+    ]
+    assert stations.free_colour == 8
