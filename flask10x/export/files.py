@@ -163,6 +163,12 @@ class CsvFiles:
         states = self.states.items()
         return {name: state.position for name, state in states if state.position is not None}
 
+    @property
+    def endpoints(self) -> set[str]:
+        """The stations that have a file, also those that are no longer there."""
+        files = [*self.positions.values(), *(file.position for file in self.archived)]
+        return {position.endpoint for position in files if position.endpoint}
+
     def names_of(self, endpoint: str) -> list[str]:
         """Return the names of the files that are written now and have rows of the station."""
         positions = self.positions.items()

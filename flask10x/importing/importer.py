@@ -10,8 +10,9 @@ again.
 
 import sys
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from gettext import gettext as _
 from itertools import chain, groupby
 from pathlib import Path
@@ -120,6 +121,8 @@ class ImportOutcome:
     stored: int
     present: int
     """Rows that the database had already."""
+    former: Mapping[str, int] = field(default_factory=dict)
+    """How many of these are readings of a station that is no longer there, by its endpoint."""
     rejected: int
     removed: int = 0
     """Rows left out, because they may be readings that were removed (RETENTION_DAYS)."""
@@ -161,6 +164,12 @@ class ImportOutcome:
                 " file, it may be the only one with them"
             )
             parts.append(text.format(rows=amount(self.removed, "row")))
+        for name, count in self.former.items():
+            text = _(
+                "{rows} of them are stored as readings of /{station}, which is not in stations.toml"
+                " any more"
+            )
+            parts.append(text.format(rows=amount(count, "row"), station=name))
         parts.append(numbers.minus_zero_note(self.minus_zeros))
         return "; ".join(filter(None, parts))
 
@@ -227,6 +236,7 @@ def import_file(
         stored=stored,
         present=present - running.left_out,
         rejected=rejected.count,
+        former=running.former,
         removed=running.left_out,
         minus_zeros=minus_zeros,
         rejected_path=rejected.path,
@@ -294,10 +304,15 @@ class _Import:
         self._path, self._options, self._database = path, options, database
         self._begin = len(header)
         self._reader = LegacyReader(layout, settings.zone)
-        self._stored_rows = StoredRows(settings.zone, database, path, layout)
+        # A station that was renamed keeps its readings under its former name.
+        former = rows.log.files.endpoints - settings.stations.by_endpoint.keys()
+        endpoints = (station.endpoint, *sorted(former))
+        self._stored_rows = StoredRows(settings.zone, database, path, layout, endpoints)
         self._after_id = 0
         self.left_out = 0
         """Rows so far that may be readings that were removed."""
+        self.former = Counter[str]()
+        """Rows so far that are stored readings of a station that is no longer there."""
         self.same_bytes = 0
         """How many bytes the station's file begins with that are those of this one."""
         if target.path.is_file() and path.name == target.path.name:
@@ -311,7 +326,9 @@ class _Import:
         self._removed_ms = rows.removed.last_ms
         self._other_zones: OtherZones | None = None
         if not options.zone_is_right:
-            self._other_zones = OtherZones(settings.zone, database, path, layout, self._removed_ms)
+            self._other_zones = OtherZones(
+                settings.zone, database, path, layout, endpoints, self._removed_ms
+            )
 
     def blocks(self, rejected: RejectedRows, advance: Advance) -> Iterator[tuple[Block, int, int]]:
         """Yield the blocks with the offsets at which they begin and end; write the rejected rows.
@@ -360,6 +377,9 @@ class _Import:
                     places.append((self._after_id, 0))
                 continue
             row_id = ids.pop(0)
+            if row_id in self._stored_rows.former:
+                self.former[self._stored_rows.former[row_id]] += 1
+                continue
             if row_id in self._ranges:
                 continue
             if row_id > self._exported:

@@ -7,7 +7,7 @@ another time. Imported, every one of them would become a second reading, which n
 import math
 from bisect import insort
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from functools import cache, cached_property, lru_cache
@@ -49,18 +49,30 @@ def key_of(block: Block, row: InsertRow) -> Key:
 class StoredRows:
     """The stored rows that are the same as rows of a file, block by block in its order."""
 
-    def __init__(self, zone: tzinfo | None, database: Database, path: Path, layout: Layout) -> None:
-        """`zone` is that of the file's times, as in `Settings.zone`."""
+    def __init__(
+        self,
+        zone: tzinfo | None,
+        database: Database,
+        path: Path,
+        layout: Layout,
+        endpoints: Collection[str],
+    ) -> None:
+        """`zone` is that of the file's times, as in `Settings.zone`; `endpoints` have the rows.
+
+        Those are that of the station, and those of stations that are no longer there.
+        """
         self._zone = zone
         self._database = database
         self._path = path
         self._layout = layout
         at = readings.c.received_at
         columns = map(measurement, layout.station.columns)
-        self._query = select(readings.c.id, at, *columns).where(
-            readings.c.endpoint == layout.station.endpoint,
+        self._query = select(readings.c.id, readings.c.endpoint, at, *columns).where(
+            readings.c.endpoint.in_(endpoints),
             at.between(bindparam("first"), bindparam("last")),
         )
+        self.former: dict[int, str] = {}
+        """The ids of rows that are of another station than the file's, and which one it was."""
         self._blocks: list[tuple[TimeSpan, Offsets]] = []
         self._latest = -math.inf
         self._counts = lru_cache(BLOCKS_REMEMBERED)(self._count)
@@ -88,12 +100,14 @@ class StoredRows:
         keys: set[Key] = set()
         stored: Stored = defaultdict(list)
         with self._database.reader.begin() as connection:
-            for row_id, received_at, *values in connection.execute(self._query, between):
+            for row_id, endpoint, received_at, *values in connection.execute(self._query, between):
                 # Not before: where nothing is stored yet, the keys are not needed.
                 keys = keys or {key_of(block, row) for row in block.rows}
                 key = (block.second(received_at), tuple(values))
                 if key in keys:
                     insort(stored[key], row_id)
+                    if endpoint != self._layout.station.endpoint:
+                        self.former[row_id] = endpoint
         return stored
 
     def _count(self, start: int, end: int) -> Counter[Key]:
@@ -136,6 +150,8 @@ class OtherZones:
     database: Database
     path: Path
     layout: Layout
+    endpoints: Collection[str]
+    """Those of the station, and of stations that are no longer there."""
     removed_ms: int | None
     """Until when readings of the station were removed: a row of that time may have been one."""
 
@@ -167,18 +183,19 @@ class OtherZones:
     def _between(self) -> tuple[int, int]:
         """The times of the station's first and last stored row; both 0 without one."""
         at = readings.c.received_at
-        of_station = readings.c.endpoint == self.layout.station.endpoint
+        ends = []
         with self.database.reader.begin() as connection:
-            # Each by one look into the index; together, SQLite would read all of its entries.
-            first, last = (
-                connection.execute(select(end(at)).where(of_station)).scalar_one()
-                for end in (func.min, func.max)
-            )
-        return (first or 0) // SECOND_MS * SECOND_MS, last or 0
+            for name in self.endpoints:
+                # Each by one look into the index; together, SQLite would read all of its entries.
+                for end in (func.min, func.max):
+                    query = select(end(at)).where(readings.c.endpoint == name)
+                    ends.append(connection.execute(query).scalar_one() or 0)
+        there = [*filter(None, ends)] or [0]
+        return min(there) // SECOND_MS * SECOND_MS, max(there)
 
     def _exported_zones(self) -> Iterator[tuple[str, tzinfo]]:
         """Yield the zones of the station's files in which these times are others than here."""
-        query = select(csv_files.c.zone).where(csv_files.c.endpoint == self.layout.station.endpoint)
+        query = select(csv_files.c.zone).where(csv_files.c.endpoint.in_(self.endpoints))
         with self.database.reader.begin() as connection:
             names = set(connection.execute(query).scalars())
         for name in sorted(filter(None, names)):
@@ -190,7 +207,7 @@ class OtherZones:
         """Read the rows in this zone, and count them; with `all_stored` until one is missing."""
         read, (first, last) = ReadRows(), self._between
         reader = LegacyReader(self.layout, zone)
-        rows = StoredRows(zone, self.database, self.path, self.layout)
+        rows = StoredRows(zone, self.database, self.path, self.layout, self.endpoints)
         for end, text_bytes in blocks(self.path, start):
             block = reader.read(text_bytes)
             stored = rows.like(block, start, end) if block.rows else {}
