@@ -174,6 +174,20 @@ def test_a_copy_in_another_zone_of_which_half_was_removed(tmp_path: Path) -> Non
 
 
 @pytest.mark.tools
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", ""])
+def test_a_copy_of_a_station_that_was_renamed(tmp_path: Path, zone: str) -> None:
+    steps: list[Step] = [
+        ("post", "own", 2, False),
+        ("rename_station",),
+        ("copy", "own"),
+        ("import_in_other_zone", 0, zone) if zone else ("import_again", 0),
+        ("post", "own", 1, True),
+        ("export",),
+    ]
+    replay(tmp_path, steps)
+
+
+@pytest.mark.tools
 def test_the_only_file_with_removed_rows(tmp_path: Path) -> None:
     steps: list[Step] = [
         ("post", "data", 4, False),

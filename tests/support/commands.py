@@ -3,7 +3,8 @@
 A process of its own loads the libraries once and forks a child for each command. The child has the
 arguments, environment, folder, umask and streams that it is given; it loads the program, and ends
 as Python ends. Only what Python reads from its environment before it runs anything is that of the
-first process. Tests of just that, of a kill or of a signal start `python -m flask10x`.
+first process. Tests of just that, of a kill or of a signal start `python -m flask10x`. A warm one
+has loaded the program as well, in the language of the tests, for those that run many commands.
 """
 
 import atexit
@@ -27,12 +28,15 @@ OF_MARKERS = ("STATE_DIRECTORY", "XDG_STATE_HOME")
 # loaded. The child leaves the loop, so that its interpreter ends as any other.
 DRIVER = """
 import gc, importlib, json, os, sys, time
+import alembic.command
 from flask10x.commands import main
+from flask10x.database.sqlite import engine
 
 for name in main.COMMANDS:
     importlib.import_module(f"flask10x.commands.{main.MODULES.get(name, name)}")
-for name in [name for name in sys.modules if name.partition(".")[0] == "flask10x"]:
-    del sys.modules[name]
+if sys.argv[1:] != ["warm"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "flask10x"]:
+        del sys.modules[name]
 gc.collect()
 gc.freeze()
 for line in sys.stdin:
@@ -66,9 +70,9 @@ def can_be_forked(environment: Mapping[str, str]) -> bool:
 class Commands:
     """The process that forks; one at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_warm: bool) -> None:
         self._driver = subprocess.Popen(
-            [sys.executable, "-c", DRIVER],
+            [sys.executable, "-c", DRIVER, *(["warm"] if is_warm else [])],
             cwd=PROJECT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -108,8 +112,8 @@ class Commands:
 
 
 @cache
-def _commands() -> Commands:
-    return Commands()
+def _commands(is_warm: bool) -> Commands:
+    return Commands(is_warm=is_warm)
 
 
 def run_command(
@@ -119,6 +123,7 @@ def run_command(
     folder: Path | None = None,
     umask: int = -1,
     kill_after_sec: float | None = None,
+    is_warm: bool = False,
 ) -> subprocess.CompletedProcess[bytes]:
     """`flask10x` with these arguments and this environment; in its folder, if one is given.
 
@@ -133,7 +138,7 @@ def run_command(
         streams = [Path(made) / name for name in ("output", "errors")]
         for stream in streams:
             stream.touch()
-        status = _commands().run(
+        status = _commands(is_warm).run(
             {
                 "arguments": list(arguments),
                 "environment": dict(environment),
