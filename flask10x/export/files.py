@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, update
 
 from flask10x.database.server import Origin
 from flask10x.database.tables import IS_CURRENT, csv_files
@@ -230,6 +230,11 @@ def put_archived(connection: Connection, file: ArchivedFile) -> None:
     where &= csv_files.c.checksum == mark.checksum
     values = columns_of_position(file.position)
     _put(connection, where, values | {"name": file.name, "kind": "archived"})
+
+
+def forget_current(connection: Connection, name: str) -> None:
+    """Forget the file that is written now under this name."""
+    connection.execute(delete(csv_files).where(IS_CURRENT & (csv_files.c.name == name)))
 
 
 def put_floor(connection: Connection, name: str, floor: Floor) -> None:

@@ -34,7 +34,7 @@ from flask10x.database.sqlite.file import make_single_file, open_read_only, remo
 from flask10x.database.tables import imports, measurement, readings
 from flask10x.errors import ExportError, LockTimeout, RestoreError
 from flask10x.export.file import CsvFile
-from flask10x.export.files import ArchivedFile, Position, load_files, put_archived
+from flask10x.export.files import ArchivedFile, Position, forget_current, load_files, put_archived
 from flask10x.maintenance import copy_check, copying, new_database
 from flask10x.maintenance.new_database import NewDatabase
 from flask10x.system import disk
@@ -289,17 +289,26 @@ def _note_archived(settings: Settings, before: Path, unfinished: Path) -> None:
     into the files that have followed them.
     """
     files: list[ArchivedFile] = []
+    current: dict[str, Position] = {}
     with (
         suppress(DBAPIError),
         open_read_only(before, immutable=True).connect() as old,
         open_read_only(unfinished, immutable=True).connect() as new,
     ):
         files = list(_archived_since(old, new))
+        current = load_files(new).positions
     if not files:
         return
     with closing(Database(copying.of_new_file(settings, unfinished))) as database:
         for file in files:
             database.commit_change(partial(put_archived, file=file), TRIES)
+            position = current.get(file.name)
+            # The new database may have it as the file that is written now, of an earlier moment.
+            begin = (file.endpoint, file.position.first_id)
+            if position is None or (position.endpoint, position.first_id) != begin:
+                continue
+            if not _is_in_place(replace(position, path=str(settings.csv_dir / file.name))):
+                database.commit_change(partial(forget_current, name=file.name), TRIES)
     make_single_file(unfinished)
     disk.sync(unfinished)
 
