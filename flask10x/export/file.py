@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from gettext import gettext as _
-from gettext import ngettext
 from itertools import count, takewhile
 from pathlib import Path
 
@@ -58,25 +57,9 @@ class CountedLines:
 
     def add(self, number: int, line: bytes) -> None:
         """Count a line; the header has number 1."""
-        self.add_all(CountedLines(1, number, line))
-
-    def add_all(self, lines: "CountedLines") -> None:
-        """Count these lines, too."""
-        if lines.rows and (not self.rows or lines.number < self.number):
-            self.number, self.line = lines.number, lines.line
-        self.rows += lines.rows
-
-    def in_other_zone(self) -> str:
-        """Say that so many rows were written in another time zone, and which is the first."""
         if not self.rows:
-            return ""
-        text = ngettext(
-            "{n} row was written in another time zone, line {number}, {line}: not to be imported",
-            "{n} rows were written in another time zone, the first is line {number}, {line}: not to"
-            " be imported",
-            self.rows,
-        )
-        return text.format(n=self.rows, number=self.number, line=repr(self.line))
+            self.number, self.line = number, line
+        self.rows += 1
 
 
 class CsvFile(AbstractContextManager["CsvFile"]):

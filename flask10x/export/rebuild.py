@@ -8,7 +8,6 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import UTC
 from functools import partial
 from gettext import gettext as _
 from gettext import ngettext
@@ -27,7 +26,7 @@ from flask10x.export.target import Piece, Target, save_state
 from flask10x.readings import csv_lines, numbers
 from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
-from flask10x.readings.times import local_text
+from flask10x.readings.times import local_text, zone_of
 from flask10x.system import disk
 from flask10x.system.progress import Advance, Bar, unseen
 from flask10x.system.wording import amount
@@ -60,13 +59,10 @@ class NewFile:
 
 @dataclass(slots=True)
 class OldRows:
-    """The rows of an old file, by the database having them."""
+    """The rows of an old file that need a word."""
 
-    in_new_file: int = 0
     minus_zeros: int = 0
-    """Values of these that are -0.0, and 0.0 in the new file."""
-    other_zone: CountedLines = field(default_factory=CountedLines)
-    """Rows that the new file has, too, but in another time zone."""
+    """Values that are -0.0, and 0.0 in the new file."""
     unknown: CountedLines = field(default_factory=CountedLines)
     """Rows that the database does not have, or not as often."""
     older: CountedLines = field(default_factory=CountedLines)
@@ -75,92 +71,34 @@ class OldRows:
     """Lines that are no rows of the station, or are torn."""
 
 
-Place = tuple[int, int]
-"""The place of a row in a file: the index of its span, and its id."""
-
-
-class OtherZoneLines:
-    """Recognises lines that are rows of the database, but written in another time zone.
-
-    They are there when the time zone was changed on purpose: a line has the values of a row, and
-    its time is that of the row in some zone of the world. Taken for a row that only the file has,
-    it would be imported as a reading that never existed.
-
-    The lines come in the file's order. A line counts only for a row that comes behind the rows of
-    the lines above it, as the file was written in that order.
-    """
-
-    def __init__(self, target: Target, spans: list[IdSpan]) -> None:
-        self._target = target
-        self._spans = spans
-        self._offset_sec: int | None = None
-        self._above: Place = (-1, 0)
-        self.line_above: bytes | None = None
-        """The last line that is a row in this command's zone; its place is not known yet."""
-
-    def is_row(self, line: bytes) -> bool:
-        """Check whether the line is a row of the database in another zone."""
-        station, rows = self._target.station, self._target.rows
-        # The time that the line shows, in whichever zone.
-        written = csv_lines.read(station, line, UTC)
-        if written is None:
-            return False
-        if self.line_above is not None:
-            above = csv_lines.read(station, self.line_above, self._target.zone)
-            ids = rows.find(above) if above else []
-            self._above = max((self._place(number) for number in ids), default=self._above)
-            self.line_above = None
-        # The zone of the line before it comes first: it is the likely one, and costs one row.
-        for offset_sec in (self._offset_sec, None) if self._offset_sec is not None else (None,):
-            there = rows.in_other_zone(written, offset_sec)
-            for place, received_at in sorted((self._place(number), ms) for number, ms in there):
-                if place > self._above:
-                    self._above = place
-                    self._offset_sec = written.earliest_ms // 1000 - received_at // 1000
-                    return True
-        return False
-
-    def _place(self, number: int) -> Place:
-        """Return the place of a row, before all others when the file does not have it."""
-        spans = enumerate(self._spans)
-        return next(((index, number) for index, span in spans if number in span), (-1, 0))
-
-
 def check_old_rows(
-    target: Target, old: CsvFile, new: NewFile, zone_before: str, advance: Advance
+    target: Target, old: CsvFile, new: NewFile, before: Position | None, advance: Advance
 ) -> OldRows:
-    """Return the rows of the old file.
+    """Return the rows of the old file, which is in the time zone that it had `before`.
 
-    Raises ExportError when any of them would not be in the new one as often, in whichever time
-    zone. `zone_before` is the zone of the old file where that is not this command's, else empty;
-    `advance` is called with the bytes of each line.
+    Raises ExportError when any of them would not be in the new one as often. `advance` is called
+    with the bytes of each line.
     """
-    rows, other_zone = OldRows(), OtherZoneLines(target, new.spans)
+    rows, zone_before, zone = OldRows(), "", target.zone
+    if before and (other := target.other_zone(before)):
+        zone_before, zone = other.name, zone_of(str(before.zone)) or zone
     for line_number, line, may_differ, times in _old_lines(target.header, old, new):
         advance(len(line))
         if may_differ or times > 1:
-            written = csv_lines.read(target.station, line, target.zone)
+            written = csv_lines.read(target.station, line, zone)
             ids = target.rows.find(written) if written else []
             if sum(any(number in span for span in new.spans) for number in ids) < times:
                 if len(ids) >= times:
                     rows.older.add(line_number, line)
-                elif other_zone.is_row(line):
-                    rows.other_zone.add(line_number, line)
                 elif written:
                     rows.unknown.add(line_number, line)
                 else:
                     # The old file, which is kept, has it.
                     rows.unread += 1
                 continue
-        rows.in_new_file += 1
         rows.minus_zeros += numbers.minus_zero_cells(line)
-        other_zone.line_above = line
-    if rows.in_new_file + rows.other_zone.rows > new.rows:
-        # More lines than rows: equal values at a like time, but readings of their own.
-        rows.unknown.add_all(rows.other_zone)
-        rows.other_zone = CountedLines()
     if rows.unknown.rows:
-        raise refusals.unknown_rows(target.path, rows.unknown, rows.other_zone, zone_before)
+        raise refusals.unknown_rows(target.path, rows.unknown, zone_before)
     if rows.older.rows:
         raise refusals.older_rows(target.path, rows.older.rows, rows.older.number)
     return rows
@@ -251,9 +189,7 @@ def _rebuild(
             is_shorter = old is not None and new.same_bytes < old.size
             if old is not None and is_shorter and not written.unknown and not accepts:
                 with bar(_("{file}, old rows").format(file=target.name), old.size) as advance:
-                    other = target.other_zone(before)
-                    zone_before = other.name if other else ""
-                    rows = check_old_rows(written, old, new, zone_before, advance)
+                    rows = check_old_rows(written, old, new, before, advance)
         except (OSError, ExportError):
             fresh_path(target.path).unlink(missing_ok=True)
             raise
@@ -275,7 +211,6 @@ def _rebuild(
         notes.append(text.format(columns=", ".join(unknown), command=command))
     notes += [
         *_on_floor(target, floor, left_out),
-        rows.other_zone.in_other_zone(),
         numbers.minus_zero_note(rows.minus_zeros),
         zone_note,
     ]

@@ -135,20 +135,15 @@ def not_handed_over(path: Path, name: str) -> ExportError:
     return _refused(text.format(name=name), repair_commands.export(path))
 
 
-def unknown_rows(
-    path: Path, rows: CountedLines, other_zone: CountedLines, zone_before: str
-) -> ExportError:
-    """A rebuilt file would lose rows, and may have others that must not be imported as they are.
+def unknown_rows(path: Path, rows: CountedLines, zone_before: str) -> ExportError:
+    """A rebuilt file would lose rows.
 
     `zone_before` is the zone of the file where that is not this command's, else empty.
     """
     text = _("rows of the file are not in the database: {n}, the first is line {number}, {line}")
     text = text.format(n=rows.rows, number=rows.number, line=_shown(rows.line))
     take_in = repair_commands.import_(path)
-    if other_zone.rows:
-        text = f"{text}; {other_zone.in_other_zone()}"
-        take_in = _("import the file's other rows, from a copy without those in another folder")
-    elif zone_before:
+    if zone_before:
         in_its_zone = _("in the time zone of the file, {zone}: {take_in}")
         take_in = in_its_zone.format(zone=zone_before, take_in=take_in)
     command = _("{take_in}; {rebuild}, or, if these rows are wrong, {move} && {rebuild}")

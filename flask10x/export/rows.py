@@ -334,13 +334,12 @@ class FileRows:
         rows = self._all(_at_a_time(self.station), span)
         return [number for number, *values in rows if tuple(values) == written.values]
 
-    def in_other_zone(self, written: ParsedLine, offset_sec: int | None) -> list[tuple[int, int]]:
-        """Return the id and the time of receipt of readings that a line may be of in another zone.
+    def in_other_zone(self, written: ParsedLine) -> list[int]:
+        """Return when readings were received that a line may be of in some zone of the world.
 
-        `written` is the line read as UTC; `offset_sec` is how far that zone is ahead of UTC, None
-        for any zone.
+        `written` is the line read as UTC.
         """
-        low, high = OFFSETS_SEC if offset_sec is None else (offset_sec, offset_sec)
+        low, high = OFFSETS_SEC
         second = written.earliest_ms // SECOND_MS
         values: dict[str, Any] = dict(zip(self.station.columns, written.values, strict=True))
         span = {
@@ -349,7 +348,7 @@ class FileRows:
             "latest": (second - low) * SECOND_MS + SECOND_MS - 1,
         }
         rows = self._all(_in_other_zone(self.station), values | span)
-        return [(row.id, row.received_at) for row in rows]
+        return [row.received_at for row in rows]
 
     def _all(self, query: Select[Any], values: Mapping[str, Any] | None = None) -> Sequence[Any]:
         with self._database.reader.begin() as connection:
@@ -397,7 +396,7 @@ def _at_a_time(station: Station) -> Select[Any]:
 @lru_cache(maxsize=16)
 def _in_other_zone(station: Station) -> Select[Any]:
     second = readings.c.received_at.op("/")(SECOND_MS)
-    return select(readings.c.id, readings.c.received_at).where(
+    return select(readings.c.received_at).where(
         readings.c.endpoint == station.endpoint,
         readings.c.received_at.between(bindparam("earliest"), bindparam("latest")),
         (second - bindparam("second")) % QUARTER_SECONDS == 0,

@@ -16,13 +16,12 @@ from gettext import ngettext
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.export import removable, repair_commands
-from flask10x.export.file import NOTHING, CountedLines, CsvFile
+from flask10x.export.file import NOTHING, CsvFile
 from flask10x.export.files import Position
 from flask10x.export.outcome import FileOutcome, for_each, missing_rows
 from flask10x.export.rows import IdSpan
 from flask10x.export.target import Target
 from flask10x.readings import csv_lines, numbers
-from flask10x.readings.csv_lines import LogRow
 from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
 from flask10x.system.progress import Advance, Bar, unseen
@@ -45,8 +44,6 @@ class ComparedRows:
     """The rows that were there before Flask10X."""
     first: bytes = b""
     last: bytes = b""
-    other_zone: CountedLines = field(default_factory=CountedLines)
-    """Rows that were written in another time zone than this command's."""
     minus_zeros: int = 0
     """Values that are -0.0, for which the database has 0.0."""
     notes: list[str] = field(default_factory=list)
@@ -92,7 +89,7 @@ def _verify(_database: Database, target: Target, *, bar: Bar, retention_days: in
     if target is not requested:
         text = _("it is the file of /{endpoint}: the next export begins a new one")
         compared.notes.append(text.format(endpoint=target.station.endpoint))
-    differences: list[str] = []
+    difference = ""
     try:
         with (
             CsvFile.open(target.path, write=False) or nullcontext() as file,
@@ -109,18 +106,13 @@ def _verify(_database: Database, target: Target, *, bar: Bar, retention_days: in
             text = _("{rows} not exported yet").format(rows=amount(waiting, "row"))
             compared.notes.append(text)
     except Difference as error:
-        differences.append(str(error))
+        difference = str(error)
     station_days = target.station.retention_days
     if target is requested and (retention_days if station_days is None else station_days):
         compared.notes += _kept_by(target)
-    if compared.other_zone.rows:
-        # All of them may be in the zone of the service.
-        is_all = compared.other_zone.rows == compared.rows - compared.before
-        mend = repair_commands.other_zone if is_all else repair_commands.rebuild
-        differences.insert(0, _mended(compared.other_zone.in_other_zone(), mend(target.path)))
-    if differences:
+    if difference:
         text = _("{rows}; DIFFERENT: {difference}")
-        text = text.format(rows=compared, difference="; ".join(differences))
+        text = text.format(rows=compared, difference=difference)
         return FileOutcome(target.path, text, compared.rows, failed=True)
     equal = _("{rows}, equal").format(rows=compared)
     return FileOutcome(target.path, "; ".join((equal, *compared.notes)), compared.rows)
@@ -255,23 +247,18 @@ class _FileComparison:
                 compared.add(texts[0], texts[-1], len(page))
                 offset += len(expected)
             else:
-                for row, line in zip(page, texts, strict=True):
-                    offset += self._compare_line(offset, end, row, line)
+                for line in texts:
+                    offset += self._compare_line(offset, end, line)
             self.advance(len(expected))
         if offset < end:
             raise self._differs(self.file.line(offset), b"")
 
-    def _compare_line(self, offset: int, end: int, row: LogRow, expected: bytes) -> int:
-        """Compare the line there with the one of a row; return its length.
-
-        A row in another time zone, as a killed rebuild may have left it, is only counted.
-        """
+    def _compare_line(self, offset: int, end: int, expected: bytes) -> int:
+        """Compare the line there with the one of a row; return its length."""
         line, compared = self.file.line(offset) if offset < end else b"", self.compared
         compared.minus_zeros += numbers.minus_zero_cells(line)
         if lines_without_minus_zero(line) != expected:
-            if not csv_lines.in_other_zone(self.target.station, line, row):
-                raise self._differs(line, expected)
-            compared.other_zone.add(compared.next_number, line)
+            raise self._differs(line, expected)
         compared.add(line, line, 1)
         return len(line)
 

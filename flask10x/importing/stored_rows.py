@@ -242,8 +242,8 @@ class OtherZones:
         seconds = [row[1] // SECOND_MS for row in rows]
         for second, row in zip(seconds, rows, strict=True):
             # How many seconds ahead of UTC this row is a stored one.
-            like = stored.in_other_zone(ParsedLine(row[1], row[1], row[2:]), None)
-            offsets.append({second - ms // SECOND_MS for _id, ms in like})
+            like = stored.in_other_zone(ParsedLine(row[1], row[1], row[2:]))
+            offsets.append({second - ms // SECOND_MS for ms in like})
         if not all(offsets):
             return
         fitting: dict[str, tzinfo] = {}

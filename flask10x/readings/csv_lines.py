@@ -7,7 +7,7 @@ missing.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from pathlib import PurePath
 from typing import Any
 
@@ -15,7 +15,7 @@ from flask10x.errors import ImportRefused
 from flask10x.readings.legacy_csv import Layout, LegacyReader, header_of
 from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
-from flask10x.readings.times import SECOND_MS, LocalText, may_be_offset
+from flask10x.readings.times import LocalText
 
 
 def archived_name(name: str, day: str, number: int = 1) -> str:
@@ -125,15 +125,6 @@ def says(station: Station, line: bytes, zone: tzinfo | None, row: LogRow, text: 
     _, received_at, *values = row
     is_then = parsed.earliest_ms <= received_at <= parsed.latest_ms
     return is_then and parsed.values == tuple(values)
-
-
-def in_other_zone(station: Station, line: bytes, row: LogRow) -> bool:
-    """Whether the line has the values of the row, and its time in some zone of the world."""
-    written = read(station, line, UTC)
-    _, received_at, *values = row
-    if written is None or written.values != tuple(values):
-        return False
-    return may_be_offset(written.earliest_ms // SECOND_MS - received_at // SECOND_MS)
 
 
 def is_ours(station: Station, line: bytes, zone: tzinfo | None) -> bool:

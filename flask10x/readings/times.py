@@ -403,12 +403,6 @@ def other_zone(
     return OtherZone(name, zone_name_of(here), local_text(instant, zone), local_text(instant, here))
 
 
-def may_be_offset(seconds: int) -> bool:
-    """Whether some zone's clock is that much ahead of UTC."""
-    low, high = OFFSETS_SEC
-    return low <= seconds <= high and seconds % QUARTER_SECONDS == 0
-
-
 def _moments(zones: tuple[tzinfo | None, ...], start: int, end: int) -> Iterator[int]:
     """Each day, and each quarter of an hour of those on which a clock is changed."""
     start = start // QUARTER_SECONDS * QUARTER_SECONDS

@@ -540,7 +540,7 @@ def refusals_of_all_kinds() -> list[ExportError]:
         refusals.not_ours(path, b"line", 1),
         refusals.not_reproducible(path, 1),
         refusals.moved_midway(path),
-        refusals.unknown_rows(path, CountedLines(1, 2, b"line"), CountedLines(), ""),
+        refusals.unknown_rows(path, CountedLines(1, 2, b"line"), ""),
         refusals.other_zone(path, zone.format(zone="Asia/Tokyo", here="UTC")),
         refusals.of_other_station(path, "data", None),
         refusals.not_handed_over(path, "Other.csv"),

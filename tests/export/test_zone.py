@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,10 +13,8 @@ from flask10x.database.database import Database
 from flask10x.errors import ImportRefused
 from flask10x.export.append import dry_run, export
 from flask10x.export.file import CsvFile, put_in_place
-from flask10x.export.files import Position, State
 from flask10x.export.outcome import FileOutcome
 from flask10x.export.rebuild import rebuild
-from flask10x.export.target import save_state, target_of
 from flask10x.export.verify import verify
 from flask10x.importing.importer import import_file
 from flask10x.readings.stations import BUILT_IN
@@ -68,20 +65,6 @@ def exports_row(settings: Settings) -> list[tuple[object, ...]]:
     columns = "first_id, last_id, size_bytes, checksum, zone, last_received_at, last_time"
     query = f"SELECT {columns} FROM csv_files WHERE name = 'PicodataX.csv'"
     return select(database_file(settings), query)
-
-
-def exported_to(settings: Settings, database: Database, content: bytes, last_id: int) -> None:
-    """A file that the export has brought to this reading, whatever is in it, with an unknown zone.
-
-    So did an export of earlier versions leave what a killed rebuild had written.
-    """
-    with CsvFile.open(put(settings, content), write=False) or nullcontext() as file:
-        assert file is not None
-        position = Position(
-            first_id=0, last_id=last_id, begin_bytes=len(HEADER), mark=file.mark_up_to(file.size)
-        )
-    target = target_of(settings, database, BUILT_IN.by_endpoint["data"])
-    save_state(database, target, State(position))
 
 
 def test_a_command_in_another_zone_writes_nothing(settings: Settings, export_in: In) -> None:
@@ -201,9 +184,8 @@ def test_a_zone_changed_on_purpose(settings: Settings, export_in: In) -> None:
     old = csv_file(settings).read_bytes()
     outcome = export_in("UTC", rebuild)
     assert outcome.text == (
-        f"2 rows written; the old file is kept as {csv_file(settings)}.old; 2 rows were written in"
-        " another time zone, the first is line 2, b'2025-08-24 10:46:40,990.5,25.0\\r\\n': not to"
-        " be imported; its time zone is UTC now, it was Asia/Tokyo"
+        f"2 rows written; the old file is kept as {csv_file(settings)}.old; its time zone is UTC"
+        " now, it was Asia/Tokyo"
     )
     assert csv_file(settings).read_bytes() == HEADER + in_utc(0) + in_utc(1)
     assert csv_file(settings).with_name(f"{NAME}.old").read_bytes() == old
@@ -222,10 +204,6 @@ def test_rows_that_only_the_old_file_has_are_imported_in_its_zone(
     outcome = export_in("UTC", rebuild)
     assert outcome.failed
     assert "rows of the file are not in the database: 1, the first is line 2" in outcome.text
-    assert "1 row was written in another time zone, line 3, " in outcome.text
-    assert f"flask10x import {csv_file(settings)}" not in outcome.text
-    put(settings, HEADER + lines(7))
-    outcome = export_in("UTC", rebuild)
     assert (
         "Mend it: in the time zone of the file, Asia/Tokyo: flask10x import"
         f" {csv_file(settings)}; flask10x export --rebuild PicodataX.csv"
@@ -242,52 +220,6 @@ def test_a_new_file_may_have_another_zone(settings: Settings, export_in: In) -> 
         " is UTC now, it was Asia/Tokyo"
     )
     assert csv_file(settings).read_bytes() == HEADER + in_utc(1)
-
-
-# Rows in another zone, which a rebuild writes in this one.
-
-
-def test_a_file_without_exported_rows_takes_the_zone_of_the_next_export(
-    settings: Settings, database: Database, export_in: In
-) -> None:
-    exported_to(settings, database, HEADER, 0)
-    assert export_in("UTC").text == "0 rows appended"
-    store(settings, 0)
-    assert export_in("Asia/Tokyo").failed
-
-
-def test_a_difference_beside_is_said_too(
-    settings: Settings, database: Database, export_in: In
-) -> None:
-    store(settings, 0, 1, 2)
-    exported_to(settings, database, HEADER + line(0) + in_utc(1) + line(3), 3)
-    assert "imported. Mend it: flask10x export --rebuild PicodataX.csv; line 4: the file has" in (
-        export_in("Asia/Tokyo", verify).text
-    )
-
-
-def test_a_row_that_a_command_in_utc_has_written_is_mended_without_an_import(
-    settings: Settings, database: Database, export_in: In
-) -> None:
-    store(settings, 0, 1, 2)
-    mixed = HEADER + line(0) + in_utc(1) + line(2)
-    exported_to(settings, database, mixed, 3)
-    outcome = export_in("Asia/Tokyo", verify)
-    assert outcome.failed
-    assert outcome.text == (
-        "3 rows, 2025-08-24 10:46:40 to 2025-08-24 10:46:42; DIFFERENT: 1 row was written in"
-        " another time zone, line 3, b'2025-08-24 01:46:41,991.5,25.0\\r\\n': not to"
-        " be imported. Mend it: flask10x export --rebuild PicodataX.csv"
-    )
-    outcome = export_in("Asia/Tokyo", rebuild)
-    assert outcome.text == (
-        f"3 rows written; the old file is kept as {csv_file(settings)}.old; 1 row was written in"
-        " another time zone, line 3, b'2025-08-24 01:46:41,991.5,25.0\\r\\n': not to"
-        " be imported"
-    )
-    assert csv_file(settings).read_bytes() == HEADER + lines(0, 1, 2)
-    assert csv_file(settings).with_name(f"{NAME}.old").read_bytes() == mixed
-    assert not export_in("Asia/Tokyo", verify).failed
 
 
 def constant(settings: Settings, *minutes: int) -> None:
@@ -314,24 +246,15 @@ def test_equal_readings_a_quarter_of_an_hour_apart_are_not_in_another_zone(
     assert f"Mend it: flask10x import {csv_file(settings)}; " in outcome.text
 
 
-def test_equal_readings_all_in_another_zone(
-    settings: Settings, database: Database, export_in: In
-) -> None:
-    constant(settings, *range(0, 120, 5))
-    exported_to(settings, database, HEADER + constant_lines(*range(-540, -420, 5)), 24)
-    assert "; 24 rows were written in another" in export_in("Asia/Tokyo", rebuild).text
-    assert csv_file(settings).read_bytes() == HEADER + constant_lines(*range(0, 120, 5))
-
-
-def test_a_time_that_this_zone_never_had_is_recognised_too(
+def test_a_time_that_the_new_zone_never_had(
     settings: Settings, database: Database, export_in: In
 ) -> None:
     """02:30 of a night in which Berlin went from 02:00 to 03:00 at once."""
     received_at = int(datetime.fromisoformat("2026-03-29T02:30Z").timestamp() * 1000)
     execute(database_file(settings), f"{STORE} ('data', {received_at}, 1.0, 2.0)")
-    exported_to(settings, database, HEADER + b"2026-03-29 02:30:00,1.0,2.0\r\n", 1)
-    outcome = export_in("Europe/Berlin", rebuild)
-    assert "; 1 row was written in another time zone, line 2, " in outcome.text
+    assert export_in("UTC").rows == 1
+    assert csv_file(settings).read_bytes() == HEADER + b"2026-03-29 02:30:00,1.0,2.0\r\n"
+    assert not export_in("Europe/Berlin", rebuild).failed
     assert csv_file(settings).read_bytes() == HEADER + b"2026-03-29 04:30:00,1.0,2.0\r\n"
 
 
@@ -433,6 +356,7 @@ def test_no_file_of_an_interrupted_rebuild_is_imported(
     put(settings, HEADER + lines(7))
     path, utc = csv_file(settings), make_settings(TIMEZONE="UTC")
     assert import_file(settings, database, path).stored == 1
+    assert not export_in("Asia/Tokyo").failed
     store(settings, 0)
     rebuild_killed_in("UTC")
     for zone in (settings, utc):
