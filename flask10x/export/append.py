@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
-from flask10x.export import checks, refusals, repair_commands
+from flask10x.export import checks, refusals
 from flask10x.export.file import NOTHING, CsvFile, fresh_path
 from flask10x.export.files import Intent, Position, State, mark_of
 from flask10x.export.outcome import FileOutcome, for_each, missing_rows, unusable
@@ -92,9 +92,7 @@ def _export_file(database: Database, target: Target) -> FileOutcome:
             new_file = new_file.format(path=path)
         rows += run.append(target)
     text = run.summary(_("{rows} appended"), rows, new_file)
-    texts = filter(None, (text, *(outcome.text for outcome in handed_over)))
-    failed = any(outcome.failed for outcome in handed_over)
-    return FileOutcome(target.path, "; ".join(texts), rows, failed)
+    return FileOutcome(target.path, "; ".join(filter(None, (text, *handed_over))), rows)
 
 
 def _dry_run_file(database: Database, target: Target) -> FileOutcome:
@@ -325,56 +323,29 @@ def _pieces(target: Target, position: Position, until: int | None) -> Iterator[P
 # A file of another station, or of another name: `stations.toml` was changed.
 
 
-def _hand_over(database: Database, target: Target) -> list[FileOutcome]:
+def _hand_over(database: Database, target: Target) -> list[str]:
     """End the file that another station has under this name, and those of the station elsewhere.
 
-    Returns the outcome of each such file; its text may be empty. The other station's last rows are
-    appended before.
+    Returns what was done with each such file, for people; it may be empty. The other station's
+    last rows are appended before.
     """
-    former, outcomes = target.of_its_station(), list[FileOutcome]()
-    if former is not target:
-        outcomes.append(_end_file(database, former))
-    for name in target.rows.log.files.names_of(target.station.endpoint):
-        if name != target.name:
-            text = _leave_file(database, target, name)
-            outcomes.append(FileOutcome(target.path.with_name(name), text))
-    return outcomes
+    former, names = target.of_its_station(), target.rows.log.files.names_of(target.station.endpoint)
+    texts = [_end_file(database, former)] if former is not target else []
+    return texts + [_leave_file(database, target, name) for name in names if name != target.name]
 
 
-def _end_file(database: Database, former: Target) -> FileOutcome:
+def _end_file(database: Database, former: Target) -> str:
     """Append the last rows of the station that had the file before, and set the file aside."""
     if not former.path.exists() and not former.rows.count(former.waiting()):
         archived = former.archived(former.state.position)
         save_state(database, former, State(None), archived)
-        return FileOutcome(former.path, "")
-    missing = _in_no_file(former)
+        return ""
     _export_file(database, former)
     run, path = _FileExport(database, former, None), former.archived_path()
     run.set_aside(path)
     save_state(database, former, State(None))
     text = _("a new file was begun, as this was the file of /{endpoint}; that one is {path}")
-    text = text.format(endpoint=former.station.endpoint, path=path)
-    return FileOutcome(path, "; ".join(filter(None, (text, missing))), failed=bool(missing))
-
-
-def _in_no_file(former: Target) -> str:
-    """Say which values of a former station's last rows have no column in its file, if any."""
-    readings, columns = former.rows.values_elsewhere(former.waiting())
-    if not readings:
-        return ""
-    text = ngettext(
-        "{n} reading of /{endpoint} has values that are in no CSV file ({columns}): measurements"
-        " that were added after the last export. Put the station's entry back and run: {command}",
-        "{n} readings of /{endpoint} have values that are in no CSV file ({columns}): measurements"
-        " that were added after the last export. Put the station's entry back and run: {command}",
-        readings,
-    )
-    return text.format(
-        n=readings,
-        endpoint=former.station.endpoint,
-        columns=", ".join(columns),
-        command=f"flask10x export && {repair_commands.whole(former.path)}",
-    )
+    return text.format(endpoint=former.station.endpoint, path=path)
 
 
 def _leave_file(database: Database, target: Target, name: str) -> str:
@@ -426,10 +397,9 @@ def _of_former_station(
             target = target_of(settings, database, station, rows.log)
             if target.rows.count(target.waiting()):
                 text = _("the station /{endpoint} is no longer in stations.toml")
-                text, missing = text.format(endpoint=endpoint), _in_no_file(target)
                 (outcome,) = for_each(settings, database, [station], _export_file)
-                text = "; ".join(filter(None, (outcome.text, text, missing)))
-                yield replace(outcome, text=text, failed=outcome.failed or bool(missing))
+                text = f"{outcome.text}; {text.format(endpoint=endpoint)}"
+                yield replace(outcome, text=text)
             return
     if waiting := rows.count([*live(rows.archived_to, rows.head, rows.all_imports)]):
         text = ngettext(

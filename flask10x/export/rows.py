@@ -20,7 +20,6 @@ from sqlalchemy import (
     Connection,
     Select,
     bindparam,
-    case,
     false,
     func,
     literal_column,
@@ -286,23 +285,6 @@ class FileRows:
         last = query.order_by(readings.c.id.desc()).limit(1)
         rows = (row for span in reversed(spans) for row in self._all(last, asdict(span)))
         return next((row.id for row in rows), None)
-
-    def values_elsewhere(self, spans: list[IdSpan]) -> tuple[int, list[str]]:
-        """Return how many rows have values in columns of no measurement of the station.
-
-        And which columns these are.
-        """
-        columns = sorted(self.columns_in_table().difference(ROW_COLUMNS, self.station.columns))
-        if not columns:
-            return 0, []
-        values = [measurement(name).is_not(None) for name in columns]
-        counts = (func.count(case((value, 1))) for value in (or_(*values), *values))
-        query, rows, with_values = _of_station(self.station, tuple(counts)), 0, set[str]()
-        for span in spans:
-            ((number, *numbers),) = self._all(query, asdict(span))
-            rows += number
-            with_values.update(name for name, n in zip(columns, numbers, strict=True) if n)
-        return rows, sorted(with_values)
 
     def newest(self, spans: list[IdSpan], rows_max: int) -> list[LogRow]:
         """Return up to `rows_max` of the last rows of the spans, the last one first."""
