@@ -155,7 +155,7 @@ class _FileExport:
         """
         intent, position = self.before.intent, self.before.position
         if intent is not None and position is not None:
-            target = self.target.as_noted(self.file, position)
+            target = self.target.as_written(self.file, position)
             self._resolve_append(target, intent, position)
         self.position = self.resolved or self.position
         self.written = self.target.as_written(self.file, self.resolved)
@@ -231,9 +231,9 @@ class _FileExport:
         That is a column of a measurement that was taken out of `stations.toml` before the export:
         the new file has no room for it. Returns the number of rows.
         """
-        old = self.target.as_noted(self.file, self.position)
+        old = self.written
         dropped = set(old.station.columns).difference(self.target.station.columns)
-        if old is self.target or old.unknown or not dropped:
+        if not dropped:
             return 0
         last_id = old.rows.last_with(old.rows.new(self.position.last_id), dropped)
         if last_id is None:

@@ -103,8 +103,6 @@ def compare(settings: Settings, database: Database, station: Station) -> Compare
         compared = ComparedFile(target, position.mark, is_intact=old is not None)
         if state.intent is not None or target.is_rebuilt_beside():
             compared.is_intact, compared.left_out = True, "interrupted"
-        elif target.unknown:
-            compared.left_out = "columns"
         elif target.other_zone(position):
             compared.left_out = "zone"
         if compared.left_out:

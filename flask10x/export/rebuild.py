@@ -22,7 +22,7 @@ from flask10x.export.file import CountedLines, CsvFile, Mark, fresh_path, put_in
 from flask10x.export.files import Floor, Position, State
 from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.rows import IdSpan
-from flask10x.export.target import Piece, Target, save_state
+from flask10x.export.target import Piece, Target, headings_of, save_state
 from flask10x.readings import csv_lines, numbers
 from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
@@ -177,19 +177,17 @@ def _rebuild(
         spans = beginning + spans
         with bar(target.name, sum(span.length for span in spans)) as advance:
             new = _write(target, old, spans, floor, advance)
-        rows, unknown = OldRows(), tuple[str, ...]()
+        rows, unknown = OldRows(), list[str]()
         try:
-            written = target.as_written(old, before)
-            if written is target and old is not None and old.line(0) != target.header:
+            header = old.line(0) if old else target.header
+            written: Target | None = target.as_written(old, before)
+            if written is target and header != target.header:
                 # No export has left it so: an older database may have been restored since.
-                written = target.with_header(old.line(0), "")
-                unknown = written.unknown
-                written = target if unknown else written
-            # What an export has written with columns that are no more can't be looked up.
-            is_shorter = old is not None and new.same_bytes < old.size
-            if old is not None and is_shorter and not written.unknown and not accepts:
+                written = target.with_header(header, "")
+                unknown = [] if written else headings_of(header)
+            if old is not None and new.same_bytes < old.size and not accepts:
                 with bar(_("{file}, old rows").format(file=target.name), old.size) as advance:
-                    rows = check_old_rows(written, old, new, before, advance)
+                    rows = check_old_rows(written or target, old, new, before, advance)
         except (OSError, ExportError):
             fresh_path(target.path).unlink(missing_ok=True)
             raise
@@ -208,7 +206,9 @@ def _rebuild(
             " measurement into stations.toml, and run: {command}"
         )
         command = repair_commands.import_as(target.station.endpoint, kept)
-        notes.append(text.format(columns=", ".join(unknown), command=command))
+        known = target.station.csv_header
+        columns = ", ".join(heading for heading in unknown if heading not in known)
+        notes.append(text.format(columns=columns, command=command))
     notes += [
         *_on_floor(target, floor, left_out),
         numbers.minus_zero_note(rows.minus_zeros),

@@ -285,9 +285,10 @@ def _look_at_archived(file: ProvingFile, former: ArchivedFile) -> ProvingFile | 
         now = opened.mark(mark.checksum)
         if now != mark and not _is_same(opened, mark, now):
             return ReadingObstacle("archived_changed", path)
-        target = target.with_header(opened.line(0), position.columns or "")
-    if target.unknown:
+        written = target.with_header(opened.line(0), position.columns or "")
+    if written is None:
         return ReadingObstacle("archived_columns", path)
+    target = written
     if position.zone not in (None, target.zone_name):
         zone_then = times.zone_of(position.zone)
         if zone_then is None:

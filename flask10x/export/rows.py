@@ -300,11 +300,6 @@ class FileRows:
         with self._database.reader.begin() as connection:
             return columns_with_values(connection, ids)
 
-    def columns_in_table(self) -> set[str]:
-        """Return all columns that the table of readings has."""
-        with self._database.reader.begin() as connection:
-            return existing_columns(connection)
-
     def first_received(self) -> int | None:
         """Return when the station's first reading was received, by the clock of then."""
         with self._database.reader.begin() as connection:

@@ -69,8 +69,6 @@ class Target:
     header: bytes
     """The first line."""
     rows: FileRows
-    unknown: tuple[str, ...] = ()
-    """Columns of the file that the station no longer has."""
     host: str | None = None
     """This host, where several share the database and one of them has the files; else None."""
 
@@ -133,7 +131,7 @@ class Target:
             position,
             endpoint=self.station.endpoint,
             path=str(self.path.resolve()),
-            columns=position.columns if self.unknown else columns,
+            columns=columns,
             zone=self.zone_name,
         )
 
@@ -195,40 +193,30 @@ class Target:
     def as_written(self, file: CsvFile | None, position: Position | None) -> "Target":
         """Return the target with the columns that its file was written with, where they differ.
 
-        Else itself, also for a file that is not as the last export left it: its header may come
-        from anything.
+        Also with those that the station no longer has. Itself for a file that is not as the last
+        export left it, as its header may come from anything.
         """
         if file is None or position is None or position.mark == NOTHING:
             return self
         header = file.line(0)
         if header == self.header or position.old_bytes(file) is None:
             return self
-        return self.with_header(header, "")
+        return self.with_header(header, position.columns or "") or self
 
-    def as_noted(self, file: CsvFile | None, position: Position | None) -> "Target":
-        """As `as_written`, with columns that the station no longer has but its position has.
-
-        So rows that have values in them can be made, as long as the database has these columns.
-        """
-        written = self.as_written(file, position)
-        if written is self or position is None:
-            return written
-        noted = self.with_header(written.header, position.columns or "")
-        has_columns = noted.rows.columns_in_table().issuperset(noted.station.columns)
-        return noted if has_columns else written
-
-    def with_header(self, header: bytes, columns: str) -> "Target":
+    def with_header(self, header: bytes, columns: str) -> "Target | None":
         """Return the target with the columns of a file with this first line.
 
         Its headings are those of the station, and those of `columns`, the columns of its position.
+        None where it has others.
         """
         former = station_of(self.station.endpoint, self.station.csv_name, columns)
         by_heading = {m.csv_header: m for m in (*self.station.measurements, *former.measurements)}
-        _, *headings = header.decode(errors="replace").rstrip("\r\n").split(",")
-        measurements = tuple(by_heading[heading] for heading in headings if heading in by_heading)
+        headings = headings_of(header)
+        if not by_heading.keys() >= set(headings):
+            return None
+        measurements = tuple(by_heading[heading] for heading in headings)
         target = self.of_station(replace(self.station, measurements=measurements))
-        unknown = tuple(heading for heading in headings if heading not in by_heading)
-        return replace(target, header=header, unknown=unknown)
+        return replace(target, header=header)
 
     # The file when another one follows it.
 
@@ -293,6 +281,11 @@ def station_of(endpoint: str, name: str, columns: str) -> Station:
         for column, heading in pairs
     )
     return Station(endpoint=endpoint, label=endpoint, csv_name=name, measurements=measurements)
+
+
+def headings_of(header: bytes) -> list[str]:
+    """Return the headings of the measurements in the first line of a file."""
+    return header.decode(errors="replace").rstrip("\r\n").split(",")[1:]
 
 
 # The table `csv_files` is changed only from the state that the export has read or saved last: an

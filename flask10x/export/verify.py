@@ -154,14 +154,7 @@ def _compare(
         raise Difference(_mended(other, repair_commands.other_zone(target.path)))
     old = position.old_bytes(file)
     end = (old or position.mark).size_bytes
-    if target.unknown:
-        # Its rows can't be made.
-        start = len(target.header)
-        comparison.count(start, end)
-        text = _("its bytes are those of the last export; the station no longer has {columns}")
-        compared.notes.append(text.format(columns=", ".join(target.unknown)))
-    else:
-        comparison.compare_exported(position, end)
+    comparison.compare_exported(position, end)
     # Nothing may follow, and no byte may have changed, not even one that the rows don't show.
     if intent is not None:
         raise Difference(_("an export was interrupted; run: flask10x export"))

@@ -20,7 +20,6 @@ COPIES: dict[Copy, str] = {
 }
 LEFT_OUT = {
     "interrupted": N_("an export into it was interrupted; the next one repairs it"),
-    "columns": N_("the station no longer has some of its columns"),
     "zone": N_("it is in another time zone"),
     "out_of_step": N_("it is another file than the database has; see flask10x export --verify"),
 }
