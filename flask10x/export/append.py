@@ -28,7 +28,6 @@ from flask10x.export.files import Intent, Position, State, mark_of
 from flask10x.export.outcome import FileOutcome, for_each, missing_rows, unusable
 from flask10x.export.rows import FileRows, endpoints_of, live
 from flask10x.export.target import Piece, Target, rename, save_state, station_of, target_of
-from flask10x.readings import numbers
 from flask10x.readings.csv_lines import time_of
 from flask10x.readings.stations import Station
 from flask10x.readings.times import local_text
@@ -289,16 +288,12 @@ class _FileExport:
         before, mark, target = self.before.position, self.position.mark, self.target
         if mark_of(before) != NOTHING and mark == NOTHING and not new_file:
             new_file = _("started a new file, as that of the last export is gone")
-        old_mark = mark_of(self.resolved)
-        # A zero of the file that got a minus sign has one byte more.
-        minus_zeros = 0 if NOTHING in (old_mark, mark) else mark.size_bytes - old_mark.size_bytes
         imports = target.imported_elsewhere(self.position)
         missing = [each.span for each in imports if Path(each.file).name == target.name]
         parts = (
             result.format(rows=amount(rows, "row")),
             new_file,
             self.zone_note,
-            numbers.minus_zero_note(minus_zeros),
             self.note,
             self.history,
             missing_rows(target.rows.count(missing)),
@@ -364,7 +359,7 @@ def _leave_file(database: Database, target: Target, name: str) -> str:
         is_whole = file is not None and mark != NOTHING and file.size == mark.size_bytes
         is_ours = is_whole and not former.other_zone(position)
         # It is what the last export left, in this command's time zone.
-        if file is not None and is_ours and position.old_bytes(file) is not None:
+        if file is not None and is_ours and position.is_in(file):
             run.append_dropped()
     path = None
     if former.path.exists():

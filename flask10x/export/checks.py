@@ -16,7 +16,6 @@ from flask10x.export.files import Position, mark_of
 from flask10x.export.target import Target
 from flask10x.readings import csv_lines
 from flask10x.readings.csv_lines import Lines
-from flask10x.readings.numbers import lines_without_minus_zero
 
 
 def check_owner(target: Target, file: CsvFile | None, position: Position | None) -> None:
@@ -39,9 +38,7 @@ def check_owner(target: Target, file: CsvFile | None, position: Position | None)
     header_bytes = len(file.line(0))
     elsewhere = (each.position for each in files.archived if each.endpoint != endpoint)
     for other in (*others.values(), *elsewhere):
-        size = other.mark.size_bytes
-        is_longer = header_bytes < size <= file.size
-        if is_longer and file.checksum(size) == other.mark.checksum:
+        if header_bytes < other.mark.size_bytes and other.is_in(file):
             raise refusals.of_other_station(target.path, str(other.endpoint), other.path)
 
 
@@ -96,11 +93,12 @@ def check_old_bytes(target: Target, file: CsvFile, position: Position) -> Mark:
         return mark
     # The header is compared in an untouched file, too: the station may have a new measurement.
     _check_header(target, file, is_exported=True)
-    old = mark if now == mark else position.old_bytes(file)
-    if old is None:
+    if now == mark:
+        return mark
+    if not position.is_in(file):
         is_same_file = now.inode == mark.inode
         raise (refusals.rewritten if is_same_file else refusals.replaced)(target.path)
-    return old
+    return replace(now, size_bytes=mark.size_bytes)
 
 
 def first_position(target: Target, last_id: int) -> Position:
@@ -172,7 +170,7 @@ def _compare_last(target: Target, file: CsvFile, position: Position) -> None:
     texts = (text.encode() for text in Lines(target.zone).texts(rows))
     for expected in chain(texts, repeat(b"") if len(rows) < LAST_ROWS else ()):
         line = file.line_before(end) if end > begin else b""
-        if lines_without_minus_zero(line) != expected:
+        if line != expected:
             raise refusals.lost_rows(target.path, line, expected)
         if not line:
             return

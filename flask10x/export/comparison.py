@@ -99,8 +99,7 @@ def compare(settings: Settings, database: Database, station: Station) -> Compare
             # Archived by a person, or moved away: the next export begins a new one.
             return None
         target = target.as_written(file, position)
-        old = position.old_bytes(file)
-        compared = ComparedFile(target, position.mark, is_intact=old is not None)
+        compared = ComparedFile(target, position.mark, is_intact=position.is_in(file))
         if state.intent is not None or target.is_rebuilt_beside():
             compared.is_intact, compared.left_out = True, "interrupted"
         elif target.other_zone(position):
@@ -108,7 +107,7 @@ def compare(settings: Settings, database: Database, station: Station) -> Compare
         if compared.left_out:
             return compared
         compared.start, compared.spans = target.exported_rows(position, position.floor)
-        _compare_rows(compared, file, (old or position.mark).size_bytes)
+        _compare_rows(compared, file, position.mark.size_bytes)
     return compared
 
 

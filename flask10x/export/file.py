@@ -177,6 +177,11 @@ class CsvFile(AbstractContextManager["CsvFile"]):
             value = zlib.crc32(block, value)
         return value
 
+    def begins_with(self, content: tuple[int, int]) -> bool:
+        """Check that it begins with so many bytes that have this CRC-32."""
+        size, checksum = content
+        return self.size >= size and self.checksum(size) == checksum
+
     def has_line(self, line: bytes, start: int) -> bool:
         """Whether the file has the whole line behind `start`, itself the end of a line.
 
@@ -287,7 +292,7 @@ def put_in_place(path: Path) -> Path | None:
         CsvFile.open(path, write=False) or nullcontext() as old,
         CsvFile.open(fresh, write=False) or nullcontext() as new,
     ):
-        if old and new and new.mark_up_to(old.size).content != old.mark_up_to(old.size).content:
+        if old and new and not new.begins_with(old.mark_up_to(old.size).content):
             kept = keep_old(path)
     take_name(path)
     return kept

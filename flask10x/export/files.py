@@ -4,9 +4,8 @@
 own changes (`target.py`) keep what it has read up to date.
 """
 
-import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, update
@@ -14,7 +13,6 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, inse
 from flask10x.database.server import Origin
 from flask10x.database.tables import IS_CURRENT, csv_files
 from flask10x.export.file import NOTHING, CsvFile, Mark
-from flask10x.readings.numbers import lines_without_minus_zero
 
 Part = TypeVar("Part")
 
@@ -31,7 +29,7 @@ class Floor:
 
     def is_in(self, file: CsvFile) -> bool:
         """Check that the file still begins with the bytes up to here."""
-        return file.size >= self.size_bytes and file.checksum(self.size_bytes) == self.checksum
+        return file.begins_with((self.size_bytes, self.checksum))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,28 +60,14 @@ class Position:
     floor: Floor | None = None
     """Set by the removal of readings."""
 
+    def is_in(self, file: CsvFile) -> bool:
+        """Check that the file still begins with what the last export left."""
+        return file.begins_with(self.mark.content)
+
     @property
     def last_row(self) -> tuple[int | None, str | None]:
         """When the last exported row was received, and how that time is written."""
         return self.last_received_at, self.last_time
-
-    def old_bytes(self, file: CsvFile) -> Mark | None:
-        """Return the mark of what the last export left in the file, None when that has changed.
-
-        A zero that got a minus sign is no change: it has one byte more and is the same number.
-        """
-        mark = self.mark
-        if file.checksum(mark.size_bytes) == mark.checksum:
-            return replace(file.mark(mark.checksum), size_bytes=mark.size_bytes)
-        end = size = self.begin_bytes
-        checksum = file.checksum(end)
-        for line in file.lines(end, file.size):
-            if size >= mark.size_bytes:
-                break
-            plain = lines_without_minus_zero(line)
-            checksum = zlib.crc32(plain, checksum)
-            end, size = end + len(line), size + len(plain)
-        return file.mark_up_to(end) if (size, checksum) == mark.content else None
 
 
 def mark_of(position: Position | None) -> Mark:

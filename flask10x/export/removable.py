@@ -22,7 +22,6 @@ from flask10x.export.files import ArchivedFile, Floor, Position, load_files, put
 from flask10x.export.rows import IdSpan
 from flask10x.export.target import Target, record, station_of
 from flask10x.readings import times
-from flask10x.readings.numbers import lines_without_minus_zero
 
 Obstacle = Literal[
     "never_exported",
@@ -165,7 +164,9 @@ def prove(file: ProvingFile, ids: Sequence[int], rows_max: int) -> Proof:
             floor = Floor(last_id=0, size_bytes=begin, checksum=opened.checksum(begin))
         last_id, size, checksum, rows = floor.last_id, floor.size_bytes, floor.checksum, 0
         for page, texts in target.lines([*rest[:index], IdSpan(rest[index].after, place)]):
-            data = _bytes_in_file(opened, size, texts)
+            data = b"".join(texts)
+            if opened.read(size, len(data)) != data:
+                raise Unproven(_difference(opened, size, texts))
             size, checksum = size + len(data), zlib.crc32(data, checksum)
             last_id, rows = page[-1][0], rows + len(page)
             if rows >= rows_max:
@@ -174,19 +175,13 @@ def prove(file: ProvingFile, ids: Sequence[int], rows_max: int) -> Proof:
     return Proof(floor, is_whole=last_id == place)
 
 
-def _bytes_in_file(file: CsvFile, offset: int, texts: Sequence[bytes]) -> bytes:
-    """Return the bytes of these lines in the file. Raises Unproven when they differ."""
-    expected = b"".join(texts)
-    if file.read(offset, len(expected)) == expected:
-        return expected
-    # A zero in it may have got a minus sign, which is a byte more.
-    data = b""
+def _difference(file: CsvFile, offset: int, texts: Sequence[bytes]) -> str:
+    """Say which of these lines the file does not have there."""
     for text in texts:
-        line = file.line(offset + len(data))
-        if lines_without_minus_zero(line) != text:
-            raise Unproven(f"{file.path}: {line!r} instead of {text.decode()!r}")
-        data += line
-    return data
+        if (line := file.line(offset)) != text:
+            return f"{file.path}: {line!r} instead of {text.decode()!r}"
+        offset += len(text)
+    return ""
 
 
 def keep(connection: Connection, file: ProvingFile, floor: Floor | None) -> None:

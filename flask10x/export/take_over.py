@@ -65,7 +65,7 @@ def _look(_database: Database, target: Target) -> FileOutcome:
         if position is not None and position.mark != NOTHING:
             if file is None:
                 difference = _("it is not here")
-            elif position.old_bytes(file) is None:
+            elif not position.is_in(file):
                 difference = _("it is not what the last export left")
     if difference:
         text = _("{what}. Copy it from the host that had it, or, if it is lost: {command}")

@@ -164,7 +164,7 @@ class Target:
         with CsvFile.open(fresh_path(self.path), write=False) or nullcontext() as file:
             if file is None or position is None:
                 return False
-            return file.mark_up_to(file.size).content == position.mark.content
+            return file.size == position.mark.size_bytes and position.is_in(file)
 
     def finish_rebuild(self) -> bool:
         """Finish a rebuild that was interrupted, or throw its file away; whether it is finished."""
@@ -199,7 +199,7 @@ class Target:
         if file is None or position is None or position.mark == NOTHING:
             return self
         header = file.line(0)
-        if header == self.header or position.old_bytes(file) is None:
+        if header == self.header or not position.is_in(file):
             return self
         return self.with_header(header, position.columns or "") or self
 
@@ -226,7 +226,7 @@ class Target:
         if self.path.exists() or position is None or position.mark == NOTHING:
             return False
         with CsvFile.open(new.path, write=False) or nullcontext() as file:
-            return file is not None and position.old_bytes(file) is not None
+            return file is not None and position.is_in(file)
 
     def archived_path(self) -> Path:
         """Return a free name for the file, with today's date."""

@@ -22,7 +22,6 @@ from flask10x.export.outcome import FileOutcome, for_each, missing_rows
 from flask10x.export.rows import IdSpan
 from flask10x.export.target import Target
 from flask10x.readings import csv_lines, numbers
-from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
 from flask10x.system.progress import Advance, Bar, unseen
 from flask10x.system.wording import amount
@@ -152,8 +151,7 @@ def _compare(
         return
     if other := target.other_zone(position):
         raise Difference(_mended(other, repair_commands.other_zone(target.path)))
-    old = position.old_bytes(file)
-    end = (old or position.mark).size_bytes
+    end = position.mark.size_bytes
     comparison.compare_exported(position, end)
     # Nothing may follow, and no byte may have changed, not even one that the rows don't show.
     if intent is not None:
@@ -161,7 +159,7 @@ def _compare(
     if file.size > end:
         text = _("line {number}: the file has {line}, not from an export")
         raise Difference(text.format(number=compared.next_number, line=repr(file.line(end))))
-    if old is None:
+    if not position.is_in(file):
         raise Difference(_("rows from before Flask10X have changed since the last export"))
 
 
@@ -240,20 +238,15 @@ class _FileComparison:
                 compared.add(texts[0], texts[-1], len(page))
                 offset += len(expected)
             else:
-                for line in texts:
-                    offset += self._compare_line(offset, end, line)
+                for expected_line in texts:
+                    line = self.file.line(offset) if offset < end else b""
+                    if line != expected_line:
+                        raise self._differs(line, expected_line)
+                    compared.add(line, line, 1)
+                    offset += len(line)
             self.advance(len(expected))
         if offset < end:
             raise self._differs(self.file.line(offset), b"")
-
-    def _compare_line(self, offset: int, end: int, expected: bytes) -> int:
-        """Compare the line there with the one of a row; return its length."""
-        line, compared = self.file.line(offset) if offset < end else b"", self.compared
-        compared.minus_zeros += numbers.minus_zero_cells(line)
-        if lines_without_minus_zero(line) != expected:
-            raise self._differs(line, expected)
-        compared.add(line, line, 1)
-        return len(line)
 
     def _differs(self, line: bytes, expected: bytes) -> Difference:
         """Return that the next line is not the one that the database has."""

@@ -141,17 +141,6 @@ def test_a_file_that_is_gone_proves_nothing_and_is_begun_again(files: Files) -> 
     assert files.origins() == [(1,)]
 
 
-def test_a_zero_that_has_got_the_sign_minus_is_none_that_was_lost(files: Files) -> None:
-    files.hosts.run("UPDATE readings SET temperature = 0 WHERE id = 3")
-    files.path.unlink()
-    rebuild(files.settings, files.database, PICO)
-    files.hosts.run(OLD)
-    files.path.write_bytes(files.path.read_bytes().replace(b",0.0\r\n", b",-0.0\r\n"))
-    outcome = files.export()
-    assert not outcome.failed, outcome.text
-    assert files.origins() == [(1,)]
-
-
 # A real standby, promoted
 
 

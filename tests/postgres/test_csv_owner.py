@@ -14,7 +14,7 @@ from flask10x.database.database import Database
 from flask10x.errors import ExportElsewhere
 from flask10x.export import only_copies
 from flask10x.export.append import export
-from flask10x.export.file import CsvFile, Mark
+from flask10x.export.file import CsvFile
 from flask10x.export.files import Position, load_files
 from flask10x.export.take_over import take_over
 from flask10x.export.verify import verify
@@ -220,15 +220,15 @@ def test_a_host_that_was_stopped_and_goes_on_renames_no_file(
     station = replace(PICO[0], csv_name="Pico.csv")
     renamed = replace(first[0], stations=Stations((station,)))
     hosts.file("school-1").rename(hosts.file("school-1").with_name("Pico.csv"))
-    looks = Position.old_bytes
+    looks = Position.is_in
 
-    def frozen(*arguments: Any) -> Mark | None:
-        monkeypatch.setattr(Position, "old_bytes", looks)
+    def frozen(*arguments: Any) -> bool:
+        monkeypatch.setattr(Position, "is_in", looks)
         with second[1].commit() as connection:
             csv_owner.give(connection, "school-2")
         return looks(*arguments)
 
-    monkeypatch.setattr(Position, "old_bytes", frozen)
+    monkeypatch.setattr(Position, "is_in", frozen)
     (outcome,) = export(renamed, first[1], [station])
     assert outcome.failed
     assert "belong to the host school-2" in outcome.text
