@@ -65,12 +65,9 @@ def resume_position(target: Target, file: CsvFile | None, position: Position | N
         return Position(first_id=last_id, last_id=last_id, begin_bytes=size, mark=mark)
     old = check_old_bytes(target, file, position)
     # Only now: what is written meanwhile is not ours, either.
-    if (size := file.size) > (end := old.size_bytes):
+    if file.size > (end := old.size_bytes):
         _refuse_repeated(target, file, last_id, end)
-        first = file.line(end)
-        if file.end_of_lines() == size and csv_lines.is_ours(target.station, first, target.zone):
-            raise refusals.ahead(target.path, file.count_lines(end, size), first)
-        raise refusals.foreign(target.path, first, end)
+        raise refusals.foreign(target.path, file.line(end), end)
     return replace(position, mark=old)
 
 
@@ -88,7 +85,7 @@ def check_old_bytes(target: Target, file: CsvFile, position: Position) -> Mark:
     mark = position.mark
     now = file.mark(mark.checksum)
     if now.size_bytes < mark.size_bytes:
-        raise refusals.shorter(target.path, now.size_bytes, mark.size_bytes)
+        raise refusals.changed(target.path)
     if mark == NOTHING:
         return mark
     # The header is compared in an untouched file, too: the station may have a new measurement.
@@ -96,8 +93,7 @@ def check_old_bytes(target: Target, file: CsvFile, position: Position) -> Mark:
     if now == mark:
         return mark
     if not position.is_in(file):
-        is_same_file = now.inode == mark.inode
-        raise (refusals.rewritten if is_same_file else refusals.replaced)(target.path)
+        raise refusals.changed(target.path)
     return replace(now, size_bytes=mark.size_bytes)
 
 

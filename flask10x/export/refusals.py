@@ -10,7 +10,6 @@ from pathlib import Path
 from flask10x.errors import ExportError
 from flask10x.export import repair_commands
 from flask10x.export.file import CountedLines
-from flask10x.system import wording
 
 SHOWN_BYTES = 200
 
@@ -34,39 +33,20 @@ def torn(path: Path, last: bytes, whole_bytes: int) -> ExportError:
     return _refused(text, f"truncate --size={whole_bytes} {shlex.quote(str(path))}")
 
 
-def shorter(path: Path, size: int, recorded: int) -> ExportError:
-    """Bytes are missing at the end."""
-    text = _("the file is shorter than after the last export: {size} bytes instead of {recorded}")
-    return _rebuild(path, text.format(size=size, recorded=recorded))
-
-
-def replaced(path: Path) -> ExportError:
-    """The name leads to another file, and its bytes differ."""
-    text = _(
-        "this is another file than the last export wrote to, and its rows differ from that one's"
-    )
+def changed(path: Path) -> ExportError:
+    """The file does not begin with the bytes that the last export left."""
+    text = _("rows that were already in the file have been changed, or are missing at its end")
     return _rebuild(path, text)
 
 
-def rewritten(path: Path) -> ExportError:
-    """It is the same file, but old bytes in it are different."""
-    return _rebuild(path, _("rows that were already in the file have been changed"))
-
-
 def foreign(path: Path, line: bytes, offset: int) -> ExportError:
-    """The end of the file is no row of an export."""
-    text = _("a line of another program follows the last exported row, at byte {offset}: {line}")
-    return _import_and_rebuild(path, text.format(offset=offset, line=_shown(line)))
-
-
-def ahead(path: Path, rows: int, line: bytes) -> ExportError:
-    """Rows follow that look like those of an export, but the database does not have them."""
+    """Something follows the last exported row that no export has written."""
     text = _(
-        "the file is ahead of the database by {rows}, the first is {line}: the database was put"
-        " back to an older one, or another program writes into the file"
+        "the file goes on behind the last exported row, at byte {offset}, with {line}, which is no"
+        " row of the database: an older database was put back, or another program writes into the"
+        " file"
     )
-    text = text.format(rows=wording.amount(rows, "row"), line=_shown(line))
-    return _import_and_rebuild(path, text)
+    return _import_and_rebuild(path, text.format(offset=offset, line=_shown(line)))
 
 
 def repeated(path: Path, line: bytes) -> ExportError:

@@ -125,13 +125,3 @@ def says(station: Station, line: bytes, zone: tzinfo | None, row: LogRow, text: 
     _, received_at, *values = row
     is_then = parsed.earliest_ms <= received_at <= parsed.latest_ms
     return is_then and parsed.values == tuple(values)
-
-
-def is_ours(station: Station, line: bytes, zone: tzinfo | None) -> bool:
-    """Whether the line is a row in exactly our notation, apart from a -0.0."""
-    row = read(station, line, zone)
-    if row is None:
-        return False
-    return lines_without_minus_zero(line) in {
-        Lines(zone).bytes([(0, ms, *row.values)]) for ms in (row.earliest_ms, row.latest_ms)
-    }

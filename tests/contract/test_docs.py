@@ -530,11 +530,8 @@ def refusals_of_all_kinds() -> list[ExportError]:
     return [
         refusals.other_header(path, b"one", b"other", is_exported=True),
         refusals.torn(path, b"line", 1),
-        refusals.shorter(path, 1, 2),
-        refusals.replaced(path),
-        refusals.rewritten(path),
+        refusals.changed(path),
         refusals.foreign(path, b"line", 1),
-        refusals.ahead(path, 1, b"line"),
         refusals.repeated(path, b"line"),
         refusals.lost_rows(path, b"line", b"other"),
         refusals.not_ours(path, b"line", 1),

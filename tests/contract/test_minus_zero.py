@@ -147,7 +147,7 @@ def test_a_row_of_the_old_server_is_not_appended_once_more(
     export(settings, database, PICO)
     put(settings, HEADER + zero(0) + minus(1) + line(2))
     assert one(export(settings, database, PICO)).startswith(
-        "the file is ahead of the database by 2 rows, the first is"
+        "the file goes on behind the last exported row, at byte "
     )
     store(settings, 1)
     assert one(export(settings, database, PICO)).startswith("an older database was restored: ")

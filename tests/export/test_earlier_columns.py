@@ -114,11 +114,11 @@ def test_the_old_file_can_be_rebuilt_instead(wetter: Settings, database: Databas
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        (b"current_time,Pressure\r\n", "the file is shorter than after the last export"),
+        (b"current_time,Pressure\r\n", "rows that were already in the file have been changed"),
         (OLD.replace(b"990.5", b"111.5"), "the first line is"),
-        (OLD + b"garbage\r\n", "a line of another program follows the last exported row"),
+        (OLD + b"garbage\r\n", "the file goes on behind the last exported row"),
         (OLD + line(2), "an older database was restored: the next row to append"),
-        (OLD + line(7), "the file is ahead of the database by 1 row"),
+        (OLD + line(7), "the file goes on behind the last exported row"),
     ],
 )
 def test_somebody_elses_file_is_refused_as_ever(
