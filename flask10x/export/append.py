@@ -324,9 +324,9 @@ def _hand_over(database: Database, target: Target) -> list[str]:
     Returns what was done with each such file, for people; it may be empty. The other station's
     last rows are appended before.
     """
-    former, names = target.of_its_station(), target.rows.log.files.names_of(target.station.endpoint)
+    former = target.of_its_station()
     texts = [_end_file(database, former)] if former is not target else []
-    return texts + [_leave_file(database, target, name) for name in names if name != target.name]
+    return texts + leave_files(database, target)
 
 
 def _end_file(database: Database, former: Target) -> str:
@@ -343,10 +343,22 @@ def _end_file(database: Database, former: Target) -> str:
     return text.format(endpoint=former.station.endpoint, path=path)
 
 
-def _leave_file(database: Database, target: Target, name: str) -> str:
+def leave_files(database: Database, target: Target, *, lost: bool = True) -> list[str]:
+    """End the files that the station has under other names; return what was done, for people.
+
+    With `lost` also those that are gone.
+    """
+    texts = []
+    for name in target.rows.log.files.names_of(target.station.endpoint):
+        former = target.of_station(replace(target.station, csv_name=name))
+        former = replace(former, name=name, path=target.path.with_name(name))
+        if name != target.name and (lost or former.path.exists() or former.was_renamed(target)):
+            texts.append(_leave_file(database, target, former))
+    return texts
+
+
+def _leave_file(database: Database, target: Target, former: Target) -> str:
     """Go on behind a file that the station had under another name before."""
-    former = target.of_station(replace(target.station, csv_name=name))
-    former = replace(former, name=name, path=target.path.with_name(name))
     if target.state.position is None and former.was_renamed(target):
         rename(database, former, target.name)
         return ""
@@ -367,7 +379,7 @@ def _leave_file(database: Database, target: Target, name: str) -> str:
         run.set_aside(path)
     save_state(database, former, State(None), former.archived(run.position))
     text = _("it goes on after {name}, which the station had before; that one is {path}")
-    return text.format(name=name, path=path or _("gone"))
+    return text.format(name=former.name, path=path or _("gone"))
 
 
 def _of_former_stations(settings: Settings, database: Database) -> Iterator[FileOutcome]:

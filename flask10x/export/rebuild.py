@@ -18,6 +18,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.errors import ExportError
 from flask10x.export import checks, refusals, repair_commands
+from flask10x.export.append import leave_files
 from flask10x.export.file import CountedLines, CsvFile, Mark, fresh_path, put_in_place, write_beside
 from flask10x.export.files import Floor, Position, State
 from flask10x.export.outcome import FileOutcome, for_each
@@ -155,11 +156,15 @@ def rebuild(
 def _rebuild(
     database: Database, target: Target, *, whole: bool, lost: bool, accepts: bool, bar: Bar
 ) -> FileOutcome:
-    before = target.state.position
     # Until an export has ended it, the file is that of the station whose rows it has.
     target = target.of_its_station()
+    left = leave_files(database, target, lost=False)
+    target = replace(target, rows=target.rows.of(target.station))
     target.finish_rebuild()
-    first_id, zone_note = 0 if whole else _first_id(target, before), target.changed_zone()
+    before, zone_note = target.state.position, target.changed_zone()
+    first_id = before.first_id if before else target.rows.log.files.last_id(target.station.endpoint)
+    if whole:
+        first_id = 0
     with CsvFile.open(target.path, write=False) or nullcontext() as old:
         checks.check_owner(target, old, before)
         position = Position(
@@ -169,7 +174,7 @@ def _rebuild(
             begin_bytes=len(target.header),
         )
         floor = _floor(target, old, before, position)
-        position, left_out = _without_lower(target, old, before, position, floor)
+        position, left_out = _without_lower(target, before, position, floor)
         beginning: list[IdSpan] = []
         if lost and before:
             position, beginning = _as_lost(target, position, before)
@@ -213,6 +218,7 @@ def _rebuild(
         *_on_floor(target, floor, left_out),
         numbers.minus_zero_note(rows.minus_zeros),
         zone_note,
+        *left,
     ]
     return FileOutcome(target.path, "; ".join(filter(None, notes)), new.rows)
 
@@ -241,21 +247,6 @@ def _on_floor(target: Target, floor: Floor | None, left_out: int) -> Iterator[st
         yield f"{text.format(n=left_out)}; {more.format(export=export, whole=whole_again)}"
 
 
-def _first_id(target: Target, before: Position | None) -> int:
-    """Return the reading behind which the new file begins: the last of the station's other files.
-
-    Raises ExportError when the next export has to end one of these first.
-    """
-    if before is not None:
-        return before.first_id
-    endpoint, files = target.station.endpoint, target.rows.log.files
-    for name in files.names_of(endpoint):
-        former = replace(target, name=name, path=target.path.with_name(name))
-        if former.path.exists() or former.was_renamed(target):
-            raise refusals.not_handed_over(target.path, name)
-    return files.last_id(endpoint)
-
-
 def _floor(
     target: Target, old: CsvFile | None, before: Position | None, position: Position
 ) -> Floor | None:
@@ -279,34 +270,18 @@ def _floor(
 
 
 def _without_lower(
-    target: Target,
-    old: CsvFile | None,
-    before: Position | None,
-    position: Position,
-    floor: Floor | None,
+    target: Target, before: Position | None, position: Position, floor: Floor | None
 ) -> tuple[Position, int]:
     """Return the position without imports that have their place below the floor, and their rows.
 
-    Below the floor there is no room for rows, so the file has only those that are there already.
+    Below the floor there is no room for rows.
     """
     if floor is None or before is None:
         return position, 0
-    new, (_begin, above) = (
-        target.rows.imported(before.import_id),
-        target.exported_rows(position, floor),
-    )
+    new, above = target.rows.imported(before.import_id), target.exported_rows(position, floor)[1]
     lower = [span for span in new if span not in above]
     if not target.rows.count(lower):
         return position, 0
-    if old is not None:
-        # Each of these rows may have a line of its own below the floor, in this order.
-        lines = old.lines(len(target.header), floor.size_bytes)
-        if all(
-            any(csv_lines.says(target.station, line, target.zone, row, text) for line in lines)
-            for page, texts in target.lines(lower)
-            for row, text in zip(page, texts, strict=True)
-        ):
-            return position, 0
     return replace(position, import_id=before.import_id), target.rows.count(new)
 
 

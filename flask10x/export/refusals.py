@@ -109,12 +109,6 @@ def of_other_station(path: Path, endpoint: str, place: str | None) -> ExportErro
     return _refused(text, f"{command} && flask10x export")
 
 
-def not_handed_over(path: Path, name: str) -> ExportError:
-    """The station has had its file under another name, and no export has ended that one."""
-    text = _("{name} is the name that the file had before, and no export has gone on from it yet")
-    return _refused(text.format(name=name), repair_commands.export(path))
-
-
 def unknown_rows(path: Path, rows: CountedLines, zone_before: str) -> ExportError:
     """A rebuilt file would lose rows.
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from flask10x.errors import ImportRefused
 from flask10x.readings.legacy_csv import Layout, LegacyReader, header_of
-from flask10x.readings.numbers import lines_without_minus_zero
 from flask10x.readings.stations import Station
 from flask10x.readings.times import LocalText
 
@@ -113,15 +112,3 @@ def can_be_imported(station: Station, first_line: bytes) -> bool:
     except ImportRefused:
         return False
     return True
-
-
-def says(station: Station, line: bytes, zone: tzinfo | None, row: LogRow, text: bytes) -> bool:
-    """Whether the line is that of the row in any notation; `text` is the row in ours."""
-    if lines_without_minus_zero(line) == text:
-        return True
-    parsed = read(station, line, zone)
-    if parsed is None:
-        return False
-    _, received_at, *values = row
-    is_then = parsed.earliest_ms <= received_at <= parsed.latest_ms
-    return is_then and parsed.values == tuple(values)

@@ -540,7 +540,6 @@ def refusals_of_all_kinds() -> list[ExportError]:
         refusals.unknown_rows(path, CountedLines(1, 2, b"line"), ""),
         refusals.other_zone(path, zone.format(zone="Asia/Tokyo", here="UTC")),
         refusals.of_other_station(path, "data", None),
-        refusals.not_handed_over(path, "Other.csv"),
         refusals.older_rows(path, 1, 2),
         refusals.removed_rows(path, "2025-08-24 10:46:40"),
         refusals.changed_below_floor(path, 1),

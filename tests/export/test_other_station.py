@@ -204,7 +204,7 @@ def test_a_file_that_was_rebuilt_under_its_new_name(having: With, database: Data
 def test_a_rebuild_before_the_export_under_a_new_name(
     having: With, database: Database, is_renamed: bool
 ) -> None:
-    """It is refused, or the rows of the old file would be in two files."""
+    """It goes on behind the old file, as an export does."""
     store(database, "balcony", 0, 1)
     export(having(BALCONY_1), database)
     store(database, "balcony", 2)
@@ -213,16 +213,15 @@ def test_a_rebuild_before_the_export_under_a_new_name(
     path = renamed.csv_dir / "Veranda.csv"
     if is_renamed:
         (renamed.csv_dir / NAME).rename(path)
-    failed = of(rebuild(renamed, database), "Veranda.csv")
-    assert failed.failed
-    assert failed.text == (
-        "Balcony.csv is the name that the file had before, and no export has gone on from it yet;"
-        " nothing was written. Mend it: flask10x export Veranda.csv"
+    done = of(rebuild(renamed, database), "Veranda.csv")
+    after = "; it goes on after Balcony.csv, which the station had before; that one is "
+    assert done.text == (
+        "3 rows written" if is_renamed else f"1 row written{after}{renamed.csv_dir / KEPT}"
     )
-    assert not of(export(renamed, database, [station]), "Veranda.csv").failed
-    rows = of(rebuild(renamed, database), "Veranda.csv").rows
-    assert rows == (3 if is_renamed else 1)
     assert path.read_bytes() == HEADER + (lines(0, 1, 2) if is_renamed else lines(2))
+    if not is_renamed:
+        assert (renamed.csv_dir / KEPT).read_bytes() == HEADER + lines(0, 1)
+    assert of(export(renamed, database), "Veranda.csv").text == "0 rows appended"
 
 
 def test_a_rebuild_after_an_export_that_was_refused_under_a_new_name(
