@@ -9,15 +9,12 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from gettext import gettext as _
 
-from sqlalchemy import Connection
-
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner
 from flask10x.database.database import Database
 from flask10x.errors import ExportElsewhere
 from flask10x.export import repair_commands
 from flask10x.export.file import NOTHING, CsvFile
-from flask10x.export.files import State, load_files
 from flask10x.export.outcome import FileOutcome, for_each
 from flask10x.export.target import Target
 from flask10x.readings.stations import Station
@@ -30,31 +27,16 @@ def take_over(
 
     Returns the outcomes of the other files; where one of them has failed, the owner stays. The
     caller holds the lock `export`, and rewrites the former afterwards. Raises ExportElsewhere where
-    there is nothing to take over, or another host was faster.
+    there is nothing to take over.
     """
     host = database.hosts.name
     if host is None:
         raise ExportElsewhere(_("the database is a file of this host: the CSV files are its own"))
     others = [station for station in settings.stations.all if station not in rewritten]
-    names = [station.csv_name for station in others]
-
-    def owner_and_states(connection: Connection) -> tuple[str | None, dict[str, State]]:
-        files = load_files(connection)
-        return csv_owner.of_files(connection), {name: files.state(name) for name in names}
-
-    with database.reader.begin() as connection:
-        before = owner_and_states(connection)
     outcomes = for_each(settings, database, others, _look)
-    if any(outcome.failed for outcome in outcomes):
-        return outcomes
-
-    def change(connection: Connection) -> None:
-        if owner_and_states(connection) != before:
-            text = _("the host {owner} has exported, or taken the files over, just now")
-            raise ExportElsewhere(text.format(owner=csv_owner.of_files(connection)))
-        csv_owner.give(connection, host)
-
-    database.commit_change(change)
+    if not any(outcome.failed for outcome in outcomes):
+        # Of what the former owner exports until then, the next export here says that it is missing.
+        database.commit_change(lambda connection: csv_owner.give(connection, host))
     return outcomes
 
 

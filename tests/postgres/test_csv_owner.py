@@ -1,7 +1,7 @@
 """The CSV files belong to one of several hosts; the others refuse, and one of them takes over."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -185,28 +185,6 @@ def test_two_processes_that_move_the_same_position_by_turns(
     assert outcome.text == "something else has changed the position of the file meanwhile"
     assert hosts.lines("school-1") == 1
     assert not verify(settings, database, PICO)[0].failed
-
-
-def test_a_new_export_between_the_look_and_the_take_over_is_not_lost(
-    hosts: CsvHosts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hosts.store(0)
-    first, second = hosts.opened("school-1"), hosts.opened("school-2")
-    csv_owner.claim(*first)
-    export(*first, PICO)
-    shutil.copytree(hosts.file("school-1").parent, hosts.file("school-2").parent)
-    commit_change = Database.commit_change
-
-    def later(database: Database, change: Callable[..., None]) -> None:
-        monkeypatch.setattr(Database, "commit_change", commit_change)
-        hosts.store(1)
-        export(*first, PICO)
-        database.commit_change(change)
-
-    monkeypatch.setattr(Database, "commit_change", later)
-    with pytest.raises(ExportElsewhere, match="the host school-1 has exported"):
-        take_over(*second)
-    csv_owner.check(*first)
 
 
 def test_a_host_that_was_stopped_and_goes_on_renames_no_file(
