@@ -162,7 +162,7 @@ class Target:
         """Check that a rebuild was interrupted: its file has still to take the name."""
         position = self.state.position
         with CsvFile.open(fresh_path(self.path), write=False) or nullcontext() as file:
-            if file is None or position is None:
+            if file is None or position is None or position.mark == NOTHING:
                 return False
             return file.size == position.mark.size_bytes and position.is_in(file)
 
