@@ -259,7 +259,8 @@ class House:
         """`export`: each new row is in its station's file afterwards."""
         done = self._command("export")
         # What was set aside is named.
-        self.is_replaced |= "-until-" in said(done) or "started a new file" in said(done)
+        new = ("-until-", "started a new file", "an interrupted rebuild was found to be complete")
+        self.is_replaced |= any(text in said(done) for text in new)
         # Whatever a killed one has left, the next one ends it.
         self.troubles.discard(KILLED)
         self._expect(done)
