@@ -169,7 +169,7 @@ def prove(file: ProvingFile, ids: Sequence[int], rows_max: int) -> Proof:
         for page, texts in target.lines([*rest[:index], IdSpan(rest[index].after, place)]):
             data = b"".join(texts)
             if opened.read(size, len(data)) != data:
-                raise Unproven(_difference(opened, size, texts))
+                _refuse_difference(opened, size, texts)
             size, checksum = size + len(data), zlib.crc32(data, checksum)
             last_id, rows = page[-1][0], rows + len(page)
             if rows >= rows_max:
@@ -178,13 +178,12 @@ def prove(file: ProvingFile, ids: Sequence[int], rows_max: int) -> Proof:
     return Proof(floor, is_whole=last_id == place)
 
 
-def _difference(file: CsvFile, offset: int, texts: Sequence[bytes]) -> str:
-    """Say which of these lines the file does not have there."""
+def _refuse_difference(file: CsvFile, offset: int, texts: Sequence[bytes]) -> None:
+    """Raise Unproven at the first of these lines that the file does not have there."""
     for text in texts:
         if (line := file.line(offset)) != text:
-            return f"{file.path}: {line!r} instead of {text.decode()!r}"
+            raise Unproven(f"{file.path}: {line!r} instead of {text.decode()!r}")
         offset += len(text)
-    return ""
 
 
 def keep(connection: Connection, file: ProvingFile, floor: Floor | None) -> None:

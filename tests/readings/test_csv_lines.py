@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flask10x.readings.csv_lines import Lines, ParsedLine, header, is_ours, read
+from flask10x.readings.csv_lines import Lines, ParsedLine, header, read
 from flask10x.readings.stations import BUILT_IN
 
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -61,7 +61,6 @@ def test_a_row_is_read_in_any_notation(line: bytes) -> None:
 )
 def test_no_row(line: bytes) -> None:
     assert read(PICO, line, TOKYO) is None
-    assert not is_ours(PICO, line, TOKYO)
 
 
 def test_a_line_in_a_repeated_hour_covers_both_instants() -> None:
@@ -69,17 +68,3 @@ def test_a_line_in_a_repeated_hour_covers_both_instants() -> None:
     result = read(PICO, b"2025-10-26 02:30:00,1.0,2.0\r\n", BERLIN)
     assert result is not None
     assert result.latest_ms - result.earliest_ms == 3_600_999
-
-
-@pytest.mark.parametrize(
-    ("line", "ours"),
-    [
-        (b"2025-08-24 10:46:40,1013.25,\r\n", True),
-        (b"2025-08-24 10:46:40,1013.25,\n", False),
-        (b"2025-08-24T10:46:40,1013.25,\r\n", False),
-        (b"2025-08-24 10:46:40,1013,25.0\r\n", False),
-        (b"2025-08-24 10:46:40,1013.250,25.0\r\n", False),
-    ],
-)
-def test_our_notation(line: bytes, ours: bool) -> None:
-    assert is_ours(PICO, line, TOKYO) is ours
