@@ -4,13 +4,12 @@ Nothing is deleted: an undone entry no longer counts and stays in the list.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Select, Table, func, insert, or_, select, update
 
 from flask10x.database.tables import FIRST_MS, corrections, notes
-from flask10x.history.corrections import WrittenCorrection
+from flask10x.history.corrections import Correction
 
 Kind = Literal["note", "hide", "adjust"]
 
@@ -22,8 +21,7 @@ MOST_NOTES = 10_000
 WHEN = "written_at"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WrittenNote:
+class WrittenNote(NamedTuple):
     """A note on a range of time, in milliseconds of UTC, both ends inclusive."""
 
     endpoint: str | None
@@ -35,24 +33,6 @@ class WrittenNote:
     undone_at: int | None = None
     id: int = 0
     """0 while it is not stored."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Correction:
-    """Values of a range of time that are shown differently from how they were stored."""
-
-    endpoint: str
-    measurement: str | None
-    """None when all measurements of the station are hidden."""
-    first_ms: int | None
-    last_ms: int | None
-    kind: Literal["hide", "adjust"]
-    gain: float | None = None
-    offset: float | None = None
-    reason: str
-    written_at: int
-    undone_at: int | None = None
-    id: int = 0
 
 
 def all_notes(connection: Connection) -> list[WrittenNote]:
@@ -98,15 +78,15 @@ def entry(connection: Connection, kind: Kind, number: int) -> WrittenNote | Corr
 
 
 def corrections_within(
-    rows: Sequence[WrittenCorrection], endpoints: Collection[str], first_ms: int, last_ms: int
+    written: Sequence[Correction], endpoints: Collection[str], first_ms: int, last_ms: int
 ) -> list[Correction]:
     """Return the corrections of these stations that touch the range, the last written one first."""
     return [
-        Correction(**row._asdict())
-        for row in reversed(rows)
-        if row.endpoint in endpoints
-        and (row.first_ms is None or row.first_ms <= last_ms)
-        and (row.last_ms is None or row.last_ms >= first_ms)
+        each
+        for each in reversed(written)
+        if each.endpoint in endpoints
+        and (each.first_ms is None or each.first_ms <= last_ms)
+        and (each.last_ms is None or each.last_ms >= first_ms)
     ]
 
 
@@ -147,7 +127,7 @@ def last_same(connection: Connection, entry: WrittenNote | Correction) -> int | 
 
 def _row(entry: WrittenNote | Correction) -> tuple[Table, dict[str, object]]:
     table = notes if isinstance(entry, WrittenNote) else corrections
-    return table, {name: value for name, value in asdict(entry).items() if name != "id"}
+    return table, {name: value for name, value in entry._asdict().items() if name != "id"}
 
 
 def undo(connection: Connection, kind: Kind, number: int, at_ms: int) -> bool:
@@ -163,4 +143,4 @@ def undo(connection: Connection, kind: Kind, number: int, at_ms: int) -> bool:
     return connection.execute(change).rowcount > 0
 
 
-_CORRECTION = [corrections.c[each.name] for each in fields(Correction)]
+_CORRECTION = [corrections.c[name] for name in Correction._fields]

@@ -1,15 +1,16 @@
 """Adds the sums of readings, hours and days to the buckets of lines.
 
-The lines of all stations are read together, in the same few statements.
+The lines of all stations are read together, in the same few statements: days and whole hours from
+roll-ups, the rest from readings, and those that are not rolled up yet one by one.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import groupby
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -18,7 +19,6 @@ from sqlalchemy import (
     CompoundSelect,
     Integer,
     Select,
-    Table,
     and_,
     bindparam,
     cast,
@@ -39,7 +39,7 @@ from flask10x.database.tables import (
     rollups,
 )
 from flask10x.history.buckets import Line, Window
-from flask10x.history.corrections import NONE, Corrections, Segment, within
+from flask10x.history.corrections import NONE, Segment
 from flask10x.history.local_time import Run, day_of, day_start
 from flask10x.history.statements import (
     STATEMENTS,
@@ -48,9 +48,8 @@ from flask10x.history.statements import (
     Statement,
     conditions_of,
     rolled_up_in,
-    shown_of,
 )
-from flask10x.history.sums import fours
+from flask10x.history.sums import as_shown, fours
 from flask10x.history.view import Extent, View
 from flask10x.readings.times import DAY_MS, HOUR_MS, SECOND_MS, zone_name_of
 
@@ -64,8 +63,8 @@ YEAR_MS = 366 * DAY_MS
 # A row of a measurement's hour has some 50 bytes.
 MOST_HOURS = 100_000
 # SQLite takes 500 parts of a UNION ALL (https://www.sqlite.org/limits.html). Each station with
-# columns or corrections of its own is a part. The time grows faster than their number: 400 at once
-# took 10 s, twice 200 took 7 s.
+# columns or filters of its own is a part. The time grows faster than their number: 400 at once took
+# 10 s, twice 200 took 7 s.
 MOST_FORMS = 200
 
 
@@ -91,7 +90,7 @@ Ends = tuple[int, int]
 
 
 class Parts(NamedTuple):
-    """The days, hours and remaining parts of pieces of time, each in the order of time."""
+    """The days, hours and remaining parts of a piece of time, each in the order of time."""
 
     days: list[tuple[int, int]]
     """The first local day, and the day after the last one."""
@@ -109,8 +108,6 @@ class _Group:
     lines: Mapping[str, Line]
     """By their columns."""
     ends: Ends
-    hidden: tuple[Segment, ...]
-    """Where the values of all its lines are hidden, so that no reading counts."""
     readings: int = 0
     """How many readings its lines are made of."""
 
@@ -125,24 +122,16 @@ _Piece = tuple[_Group, int, int]
 
 
 class _Span(NamedTuple):
-    """A part of the time of a group in which the clock is not changed."""
+    """A part of the time of a group in which neither the clock nor a correction is changed."""
 
     group: _Group
     run: Run
-    is_later: bool = False
-    """Whether only readings that are not rolled up yet count."""
+    segments: Sequence[Segment]
+    """How the values of each of its lines are shown."""
 
 
-class _Form(NamedTuple):
-    """The properties in which the statements for readings of stations differ."""
-
-    is_later: bool
-    """Whether only readings that are not rolled up yet count."""
-    columns: tuple[str, ...]
-    branch: Branch | None
-    """None when all readings of a station count as they were stored."""
-    is_of_one: bool = False
-    """Whether each span lies in one step of the buckets."""
+_Form = tuple[tuple[str, ...], Branch | None]
+"""The columns of a statement for readings, and the station if its readings have conditions."""
 
 
 def add_sums(view: View, request: SumsRequest, lines: Sequence[Line]) -> dict[str, int]:
@@ -153,13 +142,12 @@ def add_sums(view: View, request: SumsRequest, lines: Sequence[Line]) -> dict[st
     by_endpoint: defaultdict[str, dict[str, Line]] = defaultdict(dict)
     for line in lines:
         by_endpoint[line.station.endpoint][line.measurement.column] = line
-    corrections = NONE if request.is_raw else view.corrections
     groups = [
-        _Group(endpoint, of_station, ends, _hidden(corrections, endpoint, of_station, ends))
+        _Group(endpoint, of_station, ends)
         for endpoint, of_station in by_endpoint.items()
         if (ends := _ends(request.window, request.extents[endpoint]))
     ]
-    _Adder(view, request, groups).add()
+    _Adder(view, request).add(groups)
     return dict.fromkeys(by_endpoint, 0) | {group.endpoint: group.readings for group in groups}
 
 
@@ -180,84 +168,57 @@ def _ends(window: Window, extent: Extent) -> Ends | None:
     return low_ms, high_ms
 
 
-def _hidden(
-    corrections: Corrections, endpoint: str, columns: Iterable[str], ends: Ends
-) -> tuple[Segment, ...]:
-    """Return the segments of a time in which all of these columns are hidden."""
-    pieces = [Segment(*ends)]
-    # Columns without corrections of their own are hidden with their station, in the same segments.
-    for segments in dict.fromkeys(corrections.of(endpoint, column) for column in columns):
-        pieces = [
-            Segment(max(piece[0], segment[0]), min(piece[1], segment[1]), hidden=True)
-            for piece in pieces
-            for segment in within(segments, *piece.ends)
-            if segment.hidden
-        ]
-    return tuple(pieces)
-
-
 class _Adder:
     """Adds what groups hold to their lines, and counts the readings of each group."""
 
-    def __init__(self, view: View, request: SumsRequest, groups: Sequence[_Group]) -> None:
-        self._view, self._request, self._groups = view, request, groups
+    def __init__(self, view: View, request: SumsRequest) -> None:
+        self._view, self._request = view, request
         self._window, self._unit_ms = request.window, request.window.step.unit_ms
         self._corrections = NONE if request.is_raw else view.corrections
-        self._runs: dict[int, list[Run]] = {}
+        # Each change of the clock is looked for once for all stations.
+        self._runs = cache(lambda low_ms, high_ms: [*request.window.runs(low_ms, high_ms)])
 
-    def add(self) -> None:
+    def add(self, groups: Sequence[_Group]) -> None:
         """Add everything: days and hours from roll-ups where these can be used, else readings."""
-        if not self._request.is_rolled_up:
-            self._add_readings([], [(group, *group.ends) for group in self._groups])
-            return
-        zone_of_days = self._view.rollups.zone_of_days
-        by_days = self._window.step.is_of_days and zone_of_days == zone_name_of(self._window.zone)
-        days: list[tuple[_Group, int, int]] = []
+        window, zone_of_days = self._window, None
+        if self._request.is_rolled_up and window.step.is_of_days:
+            zone_of_days = self._view.rollups.zone_of_days
+        by_days = zone_of_days == zone_name_of(window.zone)
+        days: list[_Piece] = []
         hours: list[_Piece] = []
-        rolled_up: list[_Piece] = []
-        corrected: list[_Piece] = []
+        hidden: list[_Piece] = []
         rest: list[_Piece] = []
-        for group in self._groups:
+        later: dict[str, tuple[_Group, list[Ends]]] = {}
+        for group in groups:
             # Roll-ups are of values as they are shown.
-            apart = self._corrected_hours(group) if self._request.is_raw else []
-            parts = divided(_between(group.ends, apart), self._window, by_days=by_days)
+            is_apart = self._request.is_raw and self._view.corrections.touches(
+                group.endpoint, [*group.lines]
+            )
+            if is_apart or not self._request.is_rolled_up:
+                rest.append((group, *group.ends))
+                continue
+            parts = divided(group.ends, window, by_days=by_days)
             days += [(group, *ends) for ends in parts.days]
             hours += [(group, *ends) for ends in parts.hours]
-            of_readings = [*parts.rest, *apart]
-            rolled_up += [(group, *ends) for ends in _between(group.ends, sorted(of_readings))]
-            corrected += [(group, *ends) for ends in apart]
-            rest += [(group, *ends) for ends in of_readings]
-        # Of an hour that is hidden in part removed readings stay counted.
-        hidden = [
-            (group, max(segment.first_ms, low_ms), min(segment.last_ms, high_ms))
-            for group, low_ms, high_ms in rolled_up
-            for segment in within(group.hidden, low_ms, high_ms)
-        ]
+            rest += [(group, *ends) for ends in parts.rest]
+            later[group.endpoint] = group, parts.rest
+            # Of an hour that is hidden in part removed readings stay counted.
+            hidden += [
+                (group, max(low_ms, first_ms), min(high_ms, last_ms))
+                for first_ms, last_ms, segments in self._pieces(group, *group.ends)
+                if all(segment.hidden for segment in segments)
+                for low_ms, high_ms in _between(group.ends, sorted(parts.rest))
+                if low_ms <= last_ms and first_ms <= high_ms
+            ]
         self._add_rolled_up(days, hours, hidden)
-        self._add_removed(corrected)
-        later = [
-            (group, max(low_ms, ends[0]), min(high_ms, ends[1]))
-            for group, low_ms, high_ms in rolled_up
-            if (ends := self._view.later.get(group.endpoint))
-            and low_ms <= ends[1]
-            and ends[0] <= high_ms
-        ]
-        self._add_readings(later, rest)
+        if later and self._view.rollups.progress.behind:
+            self._add_later(later)
+        self._add_rest(rest)
 
-    def _corrected_hours(self, group: _Group) -> list[Ends]:
-        """Return the hours in which a value of the lines is shown otherwise than it was stored."""
-        corrections, (low_ms, high_ms) = self._view.corrections, group.ends
-        joined: list[Ends] = []
-        for first, last in sorted(
-            (segment.first_ms // HOUR_MS * HOUR_MS, (segment.last_ms // HOUR_MS + 1) * HOUR_MS - 1)
-            for column in group.lines
-            for segment in within(corrections.of(group.endpoint, column), low_ms, high_ms)
-        ):
-            if joined and first <= joined[-1][1] + 1:
-                joined[-1] = joined[-1][0], max(joined[-1][1], last)
-            else:
-                joined.append((first, last))
-        return [(max(first, low_ms), min(last, high_ms)) for first, last in joined]
+    def _pieces(
+        self, group: _Group, low_ms: int, high_ms: int
+    ) -> Iterator[tuple[int, int, list[Segment]]]:
+        return self._corrections.pieces(group.endpoint, [*group.lines], low_ms, high_ms)
 
     def _add_rolled_up(
         self, days: Sequence[_Piece], hours: Sequence[_Piece], hidden: Sequence[_Piece]
@@ -266,35 +227,48 @@ class _Adder:
 
         The days and these come with the first batch of hours.
         """
-        lines = [
+        of_days = [
             (group, column, first, end) for group, first, end in days for column in group.lines
         ]
-        batches = [*self._batches(hours, of_hours=True)]
-        for batch in batches or ([[]] if lines else []):
+        of_hours = [
+            (group, column, run)
+            for group, low_ms, high_ms in hours
+            for ends in self._filled(group, low_ms, high_ms, of_hours=True)
+            for run in self._runs(*ends)
+            for column in group.lines
+        ]
+        longest_ms = max((run.high_ms - run.low_ms for *_, run in of_hours), default=0)
+        size = max(1, MOST_HOURS * HOUR_MS // max(longest_ms, 1))
+        for first in range(0, len(of_hours) or len(of_days[:1]), size):
+            batch = of_hours[first : first + size]
             values = {
-                "days": json.dumps([(group.endpoint, *line, 0) for group, *line in lines]),
+                "days": json.dumps([(group.endpoint, *line, 0) for group, *line in of_days]),
+                "hours": json.dumps(
+                    [
+                        (
+                            *(group.endpoint, column, -(-run.low_ms // HOUR_MS)),
+                            *(-(-(run.high_ms + 1) // HOUR_MS), run.offset_ms),
+                        )
+                        for group, column, run in batch
+                    ]
+                ),
                 "hidden": json.dumps([(g.endpoint, g.counted, *ends, 0) for g, *ends in hidden]),
                 "last_id": self._view.rollups.progress.done,
                 "unit_ms": self._unit_ms,
             }
-            rows = self._view.connection.execute(_ROLLED_UP, values | self._hours_of(batch)).all()
-            self._add_days(lines, [row for row in rows if row[0] == _DAYS])
-            self._add_hours(batch, [row for row in rows if row[0] == _HOURS])
-            for kind, number, _, count, *_ in rows:
+            rows = self._view.connection.execute(_ROLLED_UP, values).all()
+            self._add_days(of_days, [row for row in rows if row[0] == _DAYS])
+            for kind, place, step, count, *sums in rows:
                 if kind == _HIDDEN:
-                    hidden[number][0].readings -= count
-            lines, hidden = [], []
-
-    def _hours_of(self, batch: Sequence[_Span]) -> dict[str, str]:
-        hours = [
-            (
-                *(group.endpoint, column),
-                *(-(-run.low_ms // HOUR_MS), -(-(run.high_ms + 1) // HOUR_MS), run.offset_ms),
-            )
-            for group, run, _ in batch
-            for column in group.lines
-        ]
-        return {"hours": json.dumps(hours)}
+                    hidden[place][0].readings -= count
+                elif kind == _HOURS and count:
+                    # An hour belongs to where it begins.
+                    group, column, run = batch[place]
+                    if sums[0]:
+                        group.lines[column].add(self._place(run, step), *sums)
+                    if column == group.counted:
+                        group.readings += count
+            of_days, hidden = [], []
 
     def _add_days(self, lines: Sequence[tuple[_Group, str, int, int]], rows: Sequence[Any]) -> None:
         place_of = {day: self._window.place_of_day(day) for day in {row[2] for row in rows}}
@@ -305,181 +279,104 @@ class _Adder:
             if column == group.counted:
                 group.readings += sum(row[3] for row in days)
 
-    def _add_hours(self, batch: Sequence[_Span], rows: Sequence[Any]) -> None:
-        # An hour belongs to where it begins.
-        lines = [(group, column, run) for group, run, _ in batch for column in group.lines]
-        for _, number, step, readings_of_hours, *sums in rows:
-            if not readings_of_hours:
+    def _add_later(self, groups: Mapping[str, tuple[_Group, list[Ends]]]) -> None:
+        """Add the readings that are not rolled up yet, but for those of the rest of each group."""
+        columns = tuple(sorted({column for group, _ in groups.values() for column in group.lines}))
+        ends = {"low_ms": self._window.first_ms, "high_ms": self._window.last_ms}
+        values = ends | {"after_id": self._view.rollups.progress.done}
+        for endpoint, at_ms, *stored in self._view.connection.execute(
+            _later(columns), values
+        ).all():
+            group, rest = groups.get(endpoint, (None, []))
+            if group is None or any(first <= at_ms <= last for first, last in rest):
                 continue
-            group, column, run = lines[number]
-            if sums[0]:
-                group.lines[column].add(self._place(run, step), *sums)
-            if column == group.counted:
-                group.readings += readings_of_hours
+            *_, segments = next(self._pieces(group, at_ms, at_ms))
+            if all(segment.hidden for segment in segments):
+                continue
+            group.readings += 1
+            place, value_of = self._window.place(at_ms), dict(zip(columns, stored, strict=True))
+            for (column, line), segment in zip(group.lines.items(), segments, strict=True):
+                value = value_of[column]
+                if value is not None and not segment.hidden:
+                    shown = segment.gain * value + segment.offset
+                    line.add(place, 1, shown, shown, shown)
 
-    def _add_removed(self, pieces: Sequence[_Piece]) -> None:
-        """Add what is left of removed readings of whole hours, as they were stored."""
-        gone = [
-            (group, -(-low_ms // HOUR_MS) * HOUR_MS, end_ms - 1)
-            for group, low_ms, high_ms in pieces
-            if group.endpoint in self._view.removed
-            and (end_ms := (high_ms + 1) // HOUR_MS * HOUR_MS) > low_ms
-        ]
-        batch = [*self._spans_of(gone, self._next_hour)]
-        if batch:
-            values = {"unit_ms": self._unit_ms} | self._hours_of(batch)
-            self._add_hours(batch, self._view.connection.execute(_REMOVED, values).all())
+    def _add_rest(self, pieces: Sequence[_Piece]) -> None:
+        """Add all readings of these pieces."""
+        for batch in self._batches(pieces):
+            by_form: defaultdict[_Form, list[_Span]] = defaultdict(list)
+            for span in batch:
+                branch = self._request.branches[span.group.endpoint]
+                has_conditions = self._request.filters or branch.missing
+                by_form[tuple(span.group.lines), branch if has_conditions else None].append(span)
+            forms = [*by_form]
+            for first in range(0, len(forms), MOST_FORMS):
+                some = tuple(forms[first : first + MOST_FORMS])
+                self._add_forms(some, [by_form[form] for form in some])
 
-    def _add_readings(self, later: Sequence[_Piece], all_of: Sequence[_Piece]) -> None:
-        """Add the readings of `later` that are not rolled up yet, and all those of the others."""
-        spans_of_later = self._spans_of(later, self._next_reading)
-        first = [span._replace(is_later=True) for span in spans_of_later]
-        for batch in self._batches(all_of):
-            self._add_batch([*first, *batch])
-            first = []
-        if first:
-            self._add_batch(first)
-
-    def _add_batch(self, batch: Sequence[_Span]) -> None:
-        """Add the spans, by the forms of their statements. Those of later readings come first."""
-        by_form: defaultdict[_Form, list[_Span]] = defaultdict(list)
-        for (group, is_later), alike in groupby(batch, attrgetter("group", "is_later")):
-            of_group = [*alike]
-            by_form[self._form(group, of_group, is_later)] += of_group
-        listed = [*by_form.items()]
-        for first in range(0, len(listed), MOST_FORMS):
-            self._add_forms(listed[first : first + MOST_FORMS])
-
-    def _add_forms(self, by_form: Sequence[tuple[_Form, Sequence[_Span]]]) -> None:
-        """Add the spans of some forms with one statement."""
-        forms = [
-            form._replace(
-                is_of_one=all(
-                    self._step(span.run, span.run.low_ms) == self._step(span.run, span.run.high_ms)
-                    for span in of_form
-                )
-            )
-            for form, of_form in by_form
-        ]
+    def _add_forms(self, forms: tuple[_Form, ...], spans_of: Sequence[Sequence[_Span]]) -> None:
+        """Add the spans of each of some forms with one statement."""
         values: dict[str, Any] = {"unit_ms": self._unit_ms, **self._request.values}
-        if forms[0].is_later:
-            values["after_id"] = self._view.rollups.progress.done
-        for place, (_, of_form) in enumerate(by_form):
-            values[f"spans{place}"] = json.dumps(
-                [
-                    (group.endpoint, None, run.low_ms, run.high_ms, run.offset_ms)
-                    for group, run, _ in of_form
-                ]
-            )
-        statement = _sums(tuple(forms), self._request.filters)
+        for number, of_form in enumerate(spans_of):
+            listed = [
+                (group.endpoint, None, run.low_ms, run.high_ms, run.offset_ms)
+                for group, run, _ in of_form
+            ]
+            values[f"spans{number}"] = json.dumps(listed)
+        statement = _sums(forms, self._request.filters)
         rows: Sequence[Any] = self._view.connection.execute(statement, values).all()
-        for place, number, step, count, *sums in sorted(rows, key=itemgetter(0)):
+        for form, place, step, count, *sums in sorted(rows, key=itemgetter(0)):
             if not count:
                 continue
-            group, run, _ = by_form[place][1][number]
+            group, run, segments = spans_of[form][place]
             group.readings += count
-            bucket = self._window.place(run.low_ms) if step is None else self._place(run, step)
-            for line, part in zip(group.lines.values(), fours(sums), strict=False):
-                if part[0]:
-                    line.add(bucket, *part)
+            parts = zip(group.lines.values(), fours(sums), segments, strict=False)
+            for line, stored, segment in parts:
+                if (shown := as_shown(stored, segment))[0]:
+                    line.add(self._place(run, step), *shown)
 
-    def _form(self, group: _Group, batch: Sequence[_Span], is_later: bool) -> _Form:
-        """Return the form of these spans of a group, with the corrections that reach into them."""
-
-        def reaching(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
-            of_spans = (within(segments, span.run.low_ms, span.run.high_ms) for span in batch)
-            return tuple(dict.fromkeys(segment for of_span in of_spans for segment in of_span))
-
-        branch, hidden = self._request.branches[group.endpoint], reaching(group.hidden)
-        names = dict.fromkeys([*group.lines, *(name for name, _ in branch.corrected)])
-        columns = ((name, reaching(self._corrections.of(group.endpoint, name))) for name in names)
-        # What all lines hide is left out anyway.
-        different = tuple(column for column in columns if column[1] != hidden)
-        is_plain = not (self._request.filters or branch.missing or hidden or different)
-        corrected = branch._replace(hidden=hidden, corrected=different, touched=())
-        return _Form(is_later, tuple(group.lines), None if is_plain else corrected)
-
-    def _step(self, run: Run, ms: int) -> int:
-        return (ms + run.offset_ms) // self._unit_ms
+    def _filled(
+        self, group: _Group, low_ms: int, high_ms: int, *, of_hours: bool = False
+    ) -> Iterator[Ends]:
+        """Yield a piece of time in shorter ones, and leave out times without any row."""
+        length_ms = YEAR_MS if of_hours else PIECE_MS
+        while low_ms <= high_ms:
+            yield low_ms, (last_ms := min(low_ms + length_ms - 1, high_ms))
+            low_ms = last_ms + 1
+            if low_ms > high_ms:
+                return
+            values: dict[str, Any] = {"endpoint": group.endpoint}
+            if of_hours:
+                values |= {"measurement": group.counted, "hour": low_ms // HOUR_MS}
+            else:
+                values |= {"low_ms": low_ms}
+            statement = _NEXT_HOUR if of_hours else _NEXT
+            next_ms = self._view.connection.execute(statement, values).scalar_one()
+            low_ms = high_ms + 1 if next_ms is None else max(low_ms, next_ms)
 
     def _place(self, run: Run, step: int) -> int:
         return self._window.place(max(step * self._unit_ms - run.offset_ms, run.low_ms))
 
-    def _batches(
-        self, pieces: Sequence[_Piece], *, of_hours: bool = False
-    ) -> Iterator[list[_Span]]:
-        """Yield the pieces as lists of spans, each list with at most about so many rows."""
-        most, following = MOST_READINGS, self._next_reading
-        if of_hours:
-            most, following = MOST_HOURS, self._next_hour
+    def _batches(self, pieces: Iterable[_Piece]) -> Iterator[list[_Span]]:
+        """Yield the pieces as lists of spans, each list with at most about MOST_READINGS rows."""
         batch: list[_Span] = []
         rows = 0
-        for span in self._spans_of(pieces, following, YEAR_MS if of_hours else PIECE_MS):
-            group, length_ms = span.group, span.run.high_ms - span.run.low_ms + 1
+        for group, low_ms, high_ms in pieces:
             usual_ms = group.lines[group.counted].interval_ms or 0
-            if of_hours:
-                more = length_ms // HOUR_MS * len(group.lines)
-            else:
-                more = length_ms // max(usual_ms, SHORTEST_INTERVAL_MS)
-            if rows + more > most and batch:
-                yield batch
-                batch, rows = [], 0
-            batch.append(span)
-            rows += more
+            for first_ms, last_ms in self._filled(group, low_ms, high_ms):
+                more = (last_ms - first_ms + 1) // max(usual_ms, SHORTEST_INTERVAL_MS)
+                if rows + more > MOST_READINGS and batch:
+                    yield batch
+                    batch, rows = [], 0
+                rows += more
+                batch += [
+                    _Span(group, run, segments)
+                    for *ends, segments in self._pieces(group, first_ms, last_ms)
+                    if not all(segment.hidden for segment in segments)
+                    for run in self._runs(*ends)
+                ]
         if batch:
             yield batch
-
-    def _spans_of(
-        self,
-        pieces: Iterable[_Piece],
-        following: Callable[[_Group, int], int | None],
-        piece_ms: int = YEAR_MS,
-    ) -> Iterator[_Span]:
-        """Yield the pieces in shorter spans; `following` finds the end of a time without rows."""
-        for group, first_ms, high_ms in pieces:
-            low_ms = first_ms
-            while low_ms <= high_ms:
-                reach_ms = min(low_ms + piece_ms - 1, high_ms)
-                for run in self._runs_of(low_ms, reach_ms):
-                    # A short run is cut where a step ends, so that a statement need not tell steps
-                    # apart.
-                    border_ms = self._step(run, run.high_ms) * self._unit_ms - run.offset_ms
-                    if run.low_ms < border_ms <= run.low_ms + self._unit_ms:
-                        yield _Span(group, run._replace(high_ms=border_ms - 1))
-                        yield _Span(group, run._replace(low_ms=border_ms))
-                    else:
-                        yield _Span(group, run)
-                low_ms = reach_ms + 1
-                if low_ms <= high_ms:
-                    next_ms = following(group, low_ms)
-                    low_ms = high_ms + 1 if next_ms is None else max(low_ms, next_ms)
-
-    def _runs_of(self, low_ms: int, high_ms: int) -> Iterator[Run]:
-        """Yield the window's runs of a time. Each change of the clock is looked for once."""
-        runs: list[Run] = []
-        for block in range(low_ms // PIECE_MS, high_ms // PIECE_MS + 1):
-            if block not in self._runs:
-                ends = block * PIECE_MS, (block + 1) * PIECE_MS - 1
-                self._runs[block] = [*self._window.runs(*ends)]
-            for run in self._runs[block]:
-                if runs and runs[-1].offset_ms == run.offset_ms:
-                    runs[-1] = runs[-1]._replace(high_ms=run.high_ms)
-                else:
-                    runs.append(run)
-        for run in runs:
-            if run.low_ms <= high_ms and run.high_ms >= low_ms:
-                yield Run(max(run.low_ms, low_ms), min(run.high_ms, high_ms), run.offset_ms)
-
-    def _next_reading(self, group: _Group, low_ms: int) -> int | None:
-        values = {"endpoint": group.endpoint, "low_ms": low_ms}
-        next_ms: int | None = self._view.connection.execute(_NEXT, values).scalar_one()
-        return next_ms
-
-    def _next_hour(self, group: _Group, low_ms: int) -> int | None:
-        of_all = {"endpoint": group.endpoint, "measurement": group.counted}
-        values = of_all | {"first": low_ms // HOUR_MS}
-        hour: int | None = self._view.connection.execute(_NEXT_HOUR, values).scalar_one()
-        return None if hour is None else hour * HOUR_MS
 
 
 def _between(ends: Ends, apart: Sequence[Ends]) -> list[Ends]:
@@ -489,25 +386,21 @@ def _between(ends: Ends, apart: Sequence[Ends]) -> list[Ends]:
     return [(low, high) for low, high in zip(starts, lasts, strict=True) if low <= high]
 
 
-def divided(pieces: Sequence[Ends], window: Window, *, by_days: bool) -> Parts:
-    """Divide pieces of time into days, hours and the rest; into days only where `by_days`."""
+def divided(ends: Ends, window: Window, *, by_days: bool) -> Parts:
+    """Divide a piece of time into days, hours and the rest; into days only where `by_days`."""
     # Most zones have none.
     cuts = [ms for ms in window.starts if ms % HOUR_MS] if window.step.is_of_days else []
-    parts, zone = Parts([], [], []), window.zone
-    for low_ms, high_ms in pieces:
-        without_days = [(low_ms, high_ms)]
-        if by_days:
-            first, end = day_of(low_ms, zone), day_of(high_ms + 1, zone)
-            first += day_start(first, zone) < low_ms
-            if first < end:
-                parts.days.append((first, end))
-                before, after = (
-                    (low_ms, day_start(first, zone) - 1),
-                    (day_start(end, zone), high_ms),
-                )
-                without_days = [before, after]
-        for begin_ms, last_ms in without_days:
-            _divide_hours(parts, begin_ms, last_ms, cuts)
+    parts, zone, (low_ms, high_ms) = Parts([], [], []), window.zone, ends
+    without_days = [ends]
+    if by_days:
+        first, end = day_of(low_ms, zone), day_of(high_ms + 1, zone)
+        first += day_start(first, zone) < low_ms
+        if first < end:
+            parts.days.append((first, end))
+            before, after = (low_ms, day_start(first, zone) - 1), (day_start(end, zone), high_ms)
+            without_days = [before, after]
+    for begin_ms, last_ms in without_days:
+        _divide_hours(parts, begin_ms, last_ms, cuts)
     return parts
 
 
@@ -531,10 +424,10 @@ _NUMBER = "_number"
 _NEXT = select(func.min(readings.c.received_at)).where(
     readings.c.endpoint == bindparam("endpoint"), readings.c.received_at >= bindparam("low_ms")
 )
-_NEXT_HOUR = select(func.min(rollups.c.hour)).where(
+_NEXT_HOUR = select(func.min(rollups.c.hour) * HOUR_MS).where(
     rollups.c.endpoint == bindparam("endpoint"),
     rollups.c.measurement == bindparam("measurement"),
-    rollups.c.hour >= bindparam("first"),
+    rollups.c.hour >= bindparam("hour"),
 )
 
 
@@ -546,54 +439,45 @@ def _number(at: ColumnElement[Any], ranges: CTE) -> ColumnElement[Any]:
 def _sums(forms: tuple[_Form, ...], filters: tuple[FilterShape, ...]) -> Statement:
     """Return the statement for the counts and sums of each bucket of each span, form by form.
 
-    All forms have as many columns as the widest one.
+    They are of the stored values. All forms have as many columns as the widest one.
     """
-    width = max(len(form.columns) for form in forms)
+    width = max(len(columns) for columns, _ in forms)
     selects = [_sums_of(place, form, filters, width) for place, form in enumerate(forms)]
     return selects[0] if len(selects) == 1 else union_all(*selects)
 
 
 def _sums_of(place: int, form: _Form, filters: tuple[FilterShape, ...], width: int) -> Any:
-    ranges = spans(f"spans{place}")
-    at, endpoint = readings.c.received_at, readings.c.endpoint
-    conditions = [at >= ranges.c.first, at <= ranges.c.second]
-    conditions += conditions_of(form.branch, filters) if form.branch else []
-    if form.is_later:
-        conditions += [unindexed(endpoint) == ranges.c.endpoint]
-        conditions += [readings.c.id > bindparam("after_id")]
-    else:
-        conditions += [endpoint == ranges.c.endpoint]
-    shown = [
-        shown_of(column, (form.branch,)) if form.branch else measurement(column)
-        for column in form.columns
-    ]
-    sums = [part for value in shown for part in sums_of(value)]
+    ranges, (columns, branch) = spans(f"spans{place}"), form
+    at, number = readings.c.received_at, _number(readings.c.received_at, ranges)
+    conditions = [readings.c.endpoint == ranges.c.endpoint]
+    conditions += [at >= ranges.c.first, at <= ranges.c.second]
+    conditions += conditions_of(branch, filters) if branch else []
+    sums = [part for column in columns for part in sums_of(measurement(column))]
     lacking = [cast(null(), Integer), *(cast(null(), NUMBER) for _ in range(3))]
-    # SQLite sorts the readings by what they are grouped by.
-    number = [] if form.is_of_one else [_number(at, ranges)]
     return (
         select(
             literal_column(str(place)).label("form"),
-            *(ranges.c.place, *(number or [cast(null(), Integer)]), func.count(readings.c.id)),
+            *(ranges.c.place, number, func.count(readings.c.id)),
             *sums,
-            *(lacking * (width - len(form.columns))),
+            *(lacking * (width - len(columns))),
         )
         .select_from(ranges.outerjoin(readings, and_(*conditions)))
-        .group_by(ranges.c.place, *number)
+        .group_by(ranges.c.place, _NUMBER)
     )
 
 
-def _hours_statement(table: Table) -> Select[Any]:
-    """Return the statement for the sums of hours in buckets, of `rollups` or `removed_hours`."""
-    hours, of_hour = spans("hours"), table.c
+@lru_cache(maxsize=STATEMENTS)
+def _later(columns: tuple[str, ...]) -> Select[Any]:
+    """Return the statement for the readings that are not rolled up yet, in the order of ids.
+
+    They are the last few rows of the table, so no index is of use.
+    """
+    at = unindexed(readings.c.received_at)
     return (
-        select(
-            *(literal_column("1"), hours.c.place, _number(of_hour.hour * HOUR_MS, hours)),
-            *(func.sum(of_hour.readings), func.sum(of_hour["count"]), total(of_hour.total)),
-            *(func.min(of_hour.minimum), func.max(of_hour.maximum)),
-        )
-        .select_from(hours.outerjoin(table, rolled_up_in(hours, of_hour.hour)))
-        .group_by(hours.c.place, _NUMBER)
+        select(readings.c.endpoint, readings.c.received_at, *map(measurement, columns))
+        .where(readings.c.id > bindparam("after_id"))
+        .where(at >= bindparam("low_ms"), at <= bindparam("high_ms"))
+        .order_by(readings.c.id)
     )
 
 
@@ -603,6 +487,7 @@ def _rolled_up_statement() -> CompoundSelect[Any]:
     Those (2) are of the readings of spans, and of removed ones.
     """
     days, of_day = spans("days"), rollup_days.c
+    hours, rolled_up = spans("hours"), rollups.c
     hidden, at, of_hour = spans("hidden"), readings.c.received_at, removed_hours.c
     none, no_sums = cast(null(), Integer), [cast(null(), NUMBER) for _ in range(3)]
     is_stored = and_(
@@ -622,7 +507,13 @@ def _rolled_up_statement() -> CompoundSelect[Any]:
             *(literal_column("0").label("kind"), days.c.place, of_day.day),
             *(of_day.readings, of_day.count, of_day.total, of_day.minimum, of_day.maximum),
         ).join_from(days, rollup_days, rolled_up_in(days, of_day.day)),
-        _hours_statement(rollups),
+        select(
+            *(literal_column("1"), hours.c.place, _number(rolled_up.hour * HOUR_MS, hours)),
+            *(func.sum(rolled_up.readings), func.sum(rolled_up["count"]), total(rolled_up.total)),
+            *(func.min(rolled_up.minimum), func.max(rolled_up.maximum)),
+        )
+        .select_from(hours.outerjoin(rollups, rolled_up_in(hours, rolled_up.hour)))
+        .group_by(hours.c.place, _NUMBER),
         select(literal_column("2"), hidden.c.place, none, number, none, *no_sums)
         .join_from(hidden, readings, is_stored)
         .group_by(hidden.c.place),
@@ -632,4 +523,4 @@ def _rolled_up_statement() -> CompoundSelect[Any]:
     )
 
 
-_ROLLED_UP, _REMOVED = _rolled_up_statement(), _hours_statement(removed_hours)
+_ROLLED_UP = _rolled_up_statement()

@@ -14,12 +14,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, String, cast, func, select
 
+from flask10x.database.cursors import MIN_CURSOR_MS
 from flask10x.database.expressions import spans
 from flask10x.database.tables import readings, rollups
 from flask10x.history import search
 from flask10x.history.bucket_sums import SumsRequest, add_sums
 from flask10x.history.buckets import MAX_BUCKETS, Line, Window, window_for
 from flask10x.history.local_time import DRAWN_STEPS, HOUR, STEPS
+from flask10x.history.newest import newest_hours
 from flask10x.history.pages import EndOfRange, end_rows
 from flask10x.history.query import Bound, Query
 from flask10x.history.statements import statement_key
@@ -72,7 +74,7 @@ def charts(
     branches = {branch.endpoint: branch for key in keys for branch in key[0]}
     stations = [view.stations.by_endpoint[endpoint] for endpoint in branches]
     reach = extents(view, stations, raw=query.raw)
-    usual_ms = intervals(view, stations, window) if has_gaps else {}
+    usual_ms = intervals(view, stations, window.last_ms) if has_gaps else {}
     lines_of = [
         [
             Line(station, measurement, usual_ms.get(station.endpoint))
@@ -192,14 +194,12 @@ def first_ms(view: View, query: Query) -> int | None:
     The range and the conditions of the query have no effect. None when there is nothing. Hours are
     kept when readings are removed.
     """
-    ends = extents(view, _named(query)).values()
-    first = min((extent.first_ms for extent in ends if extent.first_ms is not None), default=None)
-    hour = min(
-        (extent.first_hour_ms for extent in ends if extent.first_hour_ms is not None), default=None
+    firsts, _, first_hours, _ = zip(*extents(view, _named(query)).values(), strict=True)
+    first, first_hour = (
+        min((ms for ms in column if ms is not None), default=None)
+        for column in (firsts, first_hours)
     )
-    if hour is not None and (first is None or hour < first // HOUR_MS * HOUR_MS):
-        return hour
-    return first
+    return Extent(first, None, first_hour, None).begin_ms
 
 
 def begun_before(view: View, query: Query, chart: Chart) -> set[tuple[str, str]]:
@@ -219,15 +219,15 @@ def begun_before(view: View, query: Query, chart: Chart) -> set[tuple[str, str]]
         if (extent := reach[line.station.endpoint])
         and min(extent.first_ms or first_ms, extent.first_hour_ms or first_ms) < first_ms
     }
-    measured = [
-        (*line.names, first_ms // HOUR_MS, 0, 0)
+    before = MIN_CURSOR_MS // HOUR_MS, first_ms // HOUR_MS
+    measured = {
+        line.names: before
         for line in late
         if line.names in begun and line.measurement.column in line.station.columns
-    ]
+    }
     if not measured or not state.fits or state.progress.is_far_behind:
         return begun
-    rows = view.connection.execute(_EARLIER, {"ends": json.dumps(measured)})
-    return begun - {(endpoint, column) for endpoint, column, hour in rows if hour is None}
+    return begun - (measured.keys() - newest_hours(view, measured).keys())
 
 
 def _named(query: Query) -> list[Station]:
@@ -272,13 +272,14 @@ def _read_extents(view: View, endpoints: Iterable[str]) -> None:
             *((column, hours) for column in view.stations.by_endpoint[endpoint].columns),
         )
     ]
+
     if not listed:
         return
-    rows_of: defaultdict[str, list[Any]] = defaultdict(list)
-    for endpoint, *row in view.connection.execute(_EXTENTS, {"ends": json.dumps(listed)}):
-        rows_of[endpoint].append(row)
-    for endpoint, rows in rows_of.items():
-        times = [[ms for ms in column if ms is not None] for column in zip(*rows, strict=True)]
+    ends: defaultdict[str, list[Any]] = defaultdict(list)
+    for endpoint, *row in view.connection.execute(_EXTENTS, {"ends": json.dumps(listed)}).all():
+        ends[endpoint].append(row)
+    for endpoint, each in ends.items():
+        times = [[ms for ms in column if ms is not None] for column in zip(*each, strict=True)]
         first, first_hour = (min(times[place], default=None) for place in (0, 2))
         last, last_hour = (max(times[place], default=None) for place in (1, 3))
         view.extents[endpoint, True] = Extent(
@@ -289,28 +290,26 @@ def _read_extents(view: View, endpoints: Iterable[str]) -> None:
         )
 
 
-def intervals(view: View, stations: Sequence[Station], window: Window) -> Mapping[str, int | None]:
+def intervals(
+    view: View, stations: Sequence[Station], last_ms: int = LAST_DATE_MS
+) -> Mapping[str, int | None]:
     """Return the usual time between two readings of each station, in milliseconds.
 
-    It is the median of the last INTERVAL_ROWS readings up to the end of the window; None when there
-    are too few.
+    It is the median of the last INTERVAL_ROWS readings up to a time; None when there are too few.
     """
     until: dict[str, int] = {}
-    for endpoint in (station.endpoint for station in stations):
-        # One is the same for all windows that end after the last reading.
-        extent = view.extents.get((endpoint, True))
-        is_known = (endpoint, window.last_ms) in view.intervals or extent is None
-        is_earlier = extent and extent.last_ms is not None and window.last_ms < extent.last_ms
-        until[endpoint] = window.last_ms if is_known or is_earlier else LAST_DATE_MS
-    listed = [
-        (endpoint, None, 0, last_ms, 0)
-        for endpoint, last_ms in until.items()
-        if (endpoint, last_ms) not in view.intervals
-    ]
-    if listed:
-        rows = view.connection.execute(_LAST_TIMES, {"ends": json.dumps(listed)})
-        view.intervals |= {(endpoint, until[endpoint]): _median(times) for endpoint, times in rows}
-    return {endpoint: view.intervals[endpoint, ms] for endpoint, ms in until.items()}
+    for endpoint, extent in extents(view, stations, raw=True).items():
+        # One is the same for all times after the last reading.
+        is_earlier = extent.last_ms is not None and last_ms < extent.last_ms
+        until[endpoint] = last_ms if is_earlier else LAST_DATE_MS
+    lacking = {place: ms for place, ms in until.items() if (place, ms) not in view.intervals}
+    if lacking:
+        listed = [(endpoint, None, 0, ms, 0) for endpoint, ms in lacking.items()]
+        for endpoint, times in view.connection.execute(
+            _LAST_TIMES, {"ends": json.dumps(listed)}
+        ).all():
+            view.intervals[endpoint, lacking[endpoint]] = _median(times)
+    return {place: view.intervals[place, ms] for place, ms in until.items()}
 
 
 def _median(times: str | None) -> int | None:
@@ -362,27 +361,4 @@ def _extents() -> Select[Any]:
     )
 
 
-def _earlier() -> Select[Any]:
-    """Return the statement for the last hour with values before each span.
-
-    Of a sensor that is used it is one step in the index; of one that was added to an old station it
-    looks through the hours in which that had none.
-    """
-    ends = spans("ends")
-    last = (
-        select(rollups.c.hour)
-        .where(
-            rollups.c.endpoint == ends.c.endpoint,
-            rollups.c.measurement == ends.c.measurement,
-            rollups.c.hour < ends.c.first,
-            rollups.c.count > 0,
-        )
-        .order_by(rollups.c.hour.desc())
-        .limit(1)
-        .correlate(ends)
-        .scalar_subquery()
-    )
-    return select(ends.c.endpoint, ends.c.measurement, last)
-
-
-_LAST_TIMES, _EXTENTS, _EARLIER = _last_times(), _extents(), _earlier()
+_LAST_TIMES, _EXTENTS = _last_times(), _extents()

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import pairwise
 from math import inf, isfinite
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -89,6 +89,22 @@ class Corrections:
             pieces.append(Segment(after_ms, last_ms))
         return pieces
 
+    def pieces(
+        self, endpoint: str, columns: Sequence[str], first_ms: int, last_ms: int
+    ) -> Iterator[tuple[int, int, list[Segment]]]:
+        """Yield the pieces of a range in which each of these columns is shown in one way.
+
+        They are in the order of time: both ends, and a segment for each column.
+        """
+        if not self.touches(endpoint, columns):
+            yield first_ms, last_ms, [Segment(first_ms, last_ms)] * len(columns)
+            return
+        parts = [self.segments(endpoint, column, first_ms, last_ms) for column in columns]
+        starts = sorted({segment.first_ms for of_column in parts for segment in of_column})
+        for begin_ms, after_ms in pairwise([*starts, last_ms + 1]):
+            ends = begin_ms, after_ms - 1
+            yield (*ends, [self.segments(endpoint, column, *ends)[0] for column in columns])
+
     def touches(self, endpoint: str, columns: Sequence[str]) -> bool:
         """Return whether a correction affects any of these columns of a station."""
         return endpoint in self.whole or any((endpoint, c) in self.by_measurement for c in columns)
@@ -121,23 +137,26 @@ def within(segments: Sequence[Segment], first_ms: int, last_ms: int) -> Sequence
     return segments[begin : bisect_right(segments, last_ms, key=_FIRST)]
 
 
-class WrittenCorrection(NamedTuple):
-    """A row of the table of corrections that counts."""
+class Correction(NamedTuple):
+    """Values of a range of time that are shown differently from how they were stored."""
 
-    id: int
     endpoint: str
     measurement: str | None
+    """None when all measurements of the station are hidden."""
     first_ms: int | None
     last_ms: int | None
-    kind: str
-    gain: float | None
-    offset: float | None
+    kind: Literal["hide", "adjust"]
+    gain: float | None = None
+    offset: float | None = None
     reason: str = ""
     written_at: int = 0
+    undone_at: int | None = None
+    id: int = 0
+    """0 while it is not stored."""
 
 
 COUNTING = (
-    select(*(corrections.c[name] for name in WrittenCorrection._fields))
+    select(*(corrections.c[name] for name in Correction._fields))
     .where(corrections.c.undone_at.is_(None))
     .order_by(corrections.c.id)
 )
@@ -146,15 +165,15 @@ COUNTING = (
 
 def counting(connection: Connection) -> Corrections:
     """Return the corrections that count now; raises what reading raises."""
-    return resolved(tuple(map(WrittenCorrection._make, connection.execute(COUNTING))))
+    return resolved(tuple(map(Correction._make, connection.execute(COUNTING))))
 
 
 # The cache is keyed by the rows themselves, so it also serves another database.
 @lru_cache(maxsize=4)
-def resolved(entries: tuple[WrittenCorrection, ...]) -> Corrections:
+def resolved(entries: tuple[Correction, ...]) -> Corrections:
     """Return the segments of these corrections, which are in the order of their ids."""
-    whole: dict[str, list[WrittenCorrection]] = defaultdict(list)
-    single: dict[tuple[str, str], list[WrittenCorrection]] = defaultdict(list)
+    whole: dict[str, list[Correction]] = defaultdict(list)
+    single: dict[tuple[str, str], list[Correction]] = defaultdict(list)
     for entry in entries:
         if entry.measurement is None:
             whole[entry.endpoint].append(entry)
@@ -169,7 +188,7 @@ def resolved(entries: tuple[WrittenCorrection, ...]) -> Corrections:
     )
 
 
-def _segments(entries: Iterable[WrittenCorrection]) -> Iterator[Segment]:
+def _segments(entries: Iterable[Correction]) -> Iterator[Segment]:
     """Yield the segments in the order of time, without overlaps; equal neighbours are joined."""
     last: Segment | None = None
     for piece in _pieces(entries):
@@ -183,16 +202,16 @@ def _segments(entries: Iterable[WrittenCorrection]) -> Iterator[Segment]:
         yield last
 
 
-def _pieces(entries: Iterable[WrittenCorrection]) -> Iterator[Segment]:
+def _pieces(entries: Iterable[Correction]) -> Iterator[Segment]:
     """Yield a segment for each span between two ends of entries in which an entry counts."""
-    begin: dict[int, list[WrittenCorrection]] = defaultdict(list)
-    end: dict[int, list[WrittenCorrection]] = defaultdict(list)
+    begin: dict[int, list[Correction]] = defaultdict(list)
+    end: dict[int, list[Correction]] = defaultdict(list)
     for entry in entries:
         if not _is_sound(entry):
             continue
         begin[FIRST_MS if entry.first_ms is None else entry.first_ms].append(entry)
         end[(LAST_MS if entry.last_ms is None else entry.last_ms) + 1].append(entry)
-    active: dict[int, WrittenCorrection] = {}
+    active: dict[int, Correction] = {}
     for first_ms, after_ms in pairwise(sorted({*begin, *end})):
         for entry in end[first_ms]:
             active.pop(entry.id, None)
@@ -201,7 +220,7 @@ def _pieces(entries: Iterable[WrittenCorrection]) -> Iterator[Segment]:
             yield _piece(first_ms, after_ms - 1, active)
 
 
-def _is_sound(entry: WrittenCorrection) -> bool:
+def _is_sound(entry: Correction) -> bool:
     """Return whether the page could have written it; other rows can come from an SQL shell."""
     first_ms, last_ms = entry.first_ms, entry.last_ms
     ordered = first_ms is None or last_ms is None or first_ms <= last_ms
@@ -209,7 +228,7 @@ def _is_sound(entry: WrittenCorrection) -> bool:
     return ordered and (entry.kind == "hide" or (0 < gain < inf and isfinite(offset)))
 
 
-def _piece(first_ms: int, last_ms: int, active: dict[int, WrittenCorrection]) -> Segment:
+def _piece(first_ms: int, last_ms: int, active: dict[int, Correction]) -> Segment:
     if any(entry.kind == "hide" for entry in active.values()):
         return Segment(first_ms, last_ms, hidden=True)
     newest = active[max(active)]

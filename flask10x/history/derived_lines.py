@@ -48,7 +48,7 @@ def chart(view: View, query: Query, window: Window | None = None) -> Chart:
     of_query = charts.charts(view, queries, wider)
     of_outside = charts.charts(view, _queries_outside(query), wider)
     averages, averages_outside = _averages(of_query, wider), _averages(of_outside, wider)
-    usual_ms = charts.intervals(view, query.stations, window)
+    usual_ms = charts.intervals(view, query.stations, window.last_ms)
     lines: list[Line] = []
     for station in query.stations:
         lines += [line for line in plain.lines if line.station is station]

@@ -110,14 +110,9 @@ def older_values(view: View, lacking: Mapping[Place, Row]) -> dict[Place, OlderV
     values = _values_in(view, dict.fromkeys(lacking, (0, 0)), is_recent=True)
     rest = [place for place in lacking if place not in values]
     if rest and view.rollups.fits:
-        # Of the newest hour that has any.
-        hours = [
-            (*place, at // HOUR_MS - HOURS_BACK, at // HOUR_MS + 1, 0)
-            for place in rest
-            for at in (lacking[place].received_at,)
-        ]
-        newest_hours = view.connection.execute(_NEWEST_HOURS, {"hours": json.dumps(hours)})
-        ends = {rest[place]: ends_of(hour) for place, hour in newest_hours if hour is not None}
+        last_hours = {place: lacking[place].received_at // HOUR_MS for place in rest}
+        hours = newest_hours(view, {p: (n - HOURS_BACK, n + 1) for p, n in last_hours.items()})
+        ends = {place: ends_of(hour) for place, hour in hours.items()}
         values |= _values_in(view, ends, is_recent=False)
     shown: dict[Place, OlderValue] = {}
     for place, older in values.items():
@@ -125,6 +120,17 @@ def older_values(view: View, lacking: Mapping[Place, Row]) -> dict[Place, OlderV
         if value is not None:
             shown[place] = OlderValue(value, older.received_at)
     return shown
+
+
+def newest_hours(view: View, within: Mapping[Place, tuple[int, int]]) -> dict[Place, int]:
+    """Return the newest hour of each of these columns that has a value, if there is one.
+
+    It is looked for from the first hour to the last one, which is excluded. Of a sensor that is
+    used it is one step in the index.
+    """
+    hours = json.dumps([(*place, *ends, 0) for place, ends in within.items()])
+    rows = view.connection.execute(_NEWEST_HOURS, {"hours": hours})
+    return {(endpoint, column): hour for endpoint, column, hour in rows if hour is not None}
 
 
 def _values_in(
@@ -190,7 +196,7 @@ def _newest_with_value(ranges: Any, column: str, is_recent: bool) -> Any:
 _AT = readings.c.received_at
 _HOURS = spans("hours")
 _NEWEST_HOURS = select(
-    _HOURS.c.place,
+    *(_HOURS.c.endpoint, _HOURS.c.measurement),
     select(rollups.c.hour)
     .where(rolled_up_in(_HOURS, rollups.c.hour), rollups.c.count > 0)
     .order_by(rollups.c.hour.desc())

@@ -28,11 +28,8 @@ from flask10x.history.search import RowRequest
 from flask10x.history.statements import (
     STATEMENTS,
     Branch,
-    beyond_statement,
     columns_of,
-    ends_of,
     newer_statement,
-    page_statement,
 )
 from flask10x.history.view import View
 from flask10x.readings.derived import Derived
@@ -114,16 +111,12 @@ def page(view: View, query: Query, search_sec: float = math.inf) -> HistoryPage:
     until_sec = time.monotonic() + search_sec
     forward: Side = "after" if query.order == "asc" else "before"
     side = query.cursor.side if query.cursor else forward
-    reached = None
-    if query.has_conditions:
-        cursors = [query.cursor] if query.cursor else []
-        request = search.row_request(
-            query, view.corrections, cursors, query.rows + 1, newest_first=side == "before"
-        )
-        one_more, reached = _fetch(view, query, request, until_sec)
-        back = _back(view, query, query.cursor, one_more, until_sec) if query.cursor else None
-    else:
-        one_more, back = _fetch_plain(view, query, side, query.rows + 1)
+    cursors = [query.cursor] if query.cursor else []
+    request = search.row_request(
+        query, view.corrections, cursors, query.rows + 1, newest_first=side == "before"
+    )
+    one_more, reached = _fetch(view, query, request, until_sec)
+    back = _back(view, query, query.cursor, one_more, until_sec) if query.cursor else None
     rows = one_more[: query.rows]
     onward = _at(side, rows[-1]) if len(one_more) > len(rows) else reached
     if (side == "before") != (query.order == "desc"):
@@ -341,38 +334,6 @@ def _back(
         if beyond_rows or reached:
             return start
     return None
-
-
-def _fetch_plain(
-    view: View, query: Query, side: Side, number: int
-) -> tuple[list[Row], Cursor | None]:
-    """Return so many rows of a query without conditions, and what `_back` says.
-
-    They are asked for as if nothing was hidden, and once more where one of them is.
-    """
-    cursors = [query.cursor] if query.cursor else []
-    corrections, is_newest_first = NONE, side == "before"
-    while True:
-        request = search.row_request(
-            query, corrections, cursors, number, newest_first=is_newest_first
-        )
-        if request is None:
-            return [], None
-        before: list[Any] = []
-        if query.cursor:
-            low, high = ends_of(query, [query.cursor.opposite])
-            far = replace(request, low=low, high=high)
-            before += view.connection.execute(beyond_statement(far.shape), far.bound)
-        records = view.connection.execute(page_statement(request.shape), request.bound).all()
-        places = (*before, *(record[1:3] for record in records))
-        if query.raw or corrections or not any(view.corrections.hidden_at(*p) for p in places):
-            break
-        corrections = view.corrections
-    rows = _rows(records, request.branches, view.corrections, raw=query.raw)
-    if not before or query.cursor is None:
-        return rows, None
-    beyond = query.cursor.opposite
-    return rows, _at(beyond.side, rows[0]) if rows else beyond
 
 
 def _at(side: Side, row: Row) -> Cursor:

@@ -263,7 +263,7 @@ def shares_of(view: View, query: Query, hours: Iterable[Timed], limit: Limit) ->
 @lru_cache(maxsize=STATEMENTS)
 def _passed_readings(column: str, above: bool, branch: Branch) -> Select[Any]:
     runs, at = spans("runs"), readings.c.received_at
-    value = shown_of(column, (branch,))
+    value = shown_of(column, branch)
     limit = bindparam("limit", type_=Float)
     passed = value > limit if above else value < limit
     of_run = (readings.c.endpoint == runs.c.endpoint, at >= runs.c.first, at <= runs.c.second)

@@ -34,11 +34,9 @@ class Operator:
 
     key: str
     label: str
-    """Its name in the form."""
+    """Its sign or its name."""
     parse: Callable[[str], float | bool]
     """Takes the text of the parameter and returns its value; raises WrongValue."""
-    phrase: Callable[[str], str]
-    """Takes the value's text with its unit and returns the caption after the measurement's name."""
     clause: Callable[[ColumnElement[Any], Any], ColumnElement[bool]]
     """Takes the column and the value, or a parameter for it, and returns the condition."""
     hour: Callable[[HourValues, Any], ColumnElement[bool]]
@@ -81,10 +79,7 @@ def _comparison(
     *,
     in_form: bool = False,
 ) -> Operator:
-    phrase = f"{label} {{}}".format
-    return Operator(
-        key=key, label=label, parse=number, phrase=phrase, clause=clause, hour=hour, in_form=in_form
-    )
+    return Operator(key=key, label=label, parse=number, clause=clause, hour=hour, in_form=in_form)
 
 
 _ALL = (
@@ -97,7 +92,6 @@ _ALL = (
         key="isnull",
         label="is missing",
         parse=_switch,
-        phrase={"1": "is missing", "0": "is present"}.__getitem__,
         clause=_is_null,
         hour=_some_null,
         in_form=True,
@@ -131,12 +125,6 @@ class Filter:
         if self.operator is IS_NULL:
             return "1" if self.value else "0"
         return f"{Decimal(repr(self.value)):f}".removesuffix(".0")
-
-    @property
-    def phrase(self) -> str:
-        """`co2 ≥ 1000 ppm`."""
-        unit = "" if self.operator is IS_NULL else self.unit
-        return f"{self.column} {self.operator.phrase(f'{self.text} {unit}'.rstrip())}"
 
     def can_match(self, station: Station) -> bool:
         """Return False when the station lacks the column and the condition never holds for NULL."""
@@ -277,10 +265,9 @@ class Query:
         *,
         limit: bool = True,
         order: bool = True,
-        newer_than: int | None = None,
         compare: bool = True,
     ) -> str:
-        """Return the canonical query string of this query, continued at `cursor` or after an id.
+        """Return the canonical query string of this query, continued at `cursor`.
 
         `limit=False`, `order=False` and `compare=False` leave those out.
         """
@@ -293,23 +280,8 @@ class Query:
         pairs += [("order", self.order)] if order and self.order != "latest" else []
         pairs += [("limit", str(self.limit))] if limit and self.limit is not None else []
         pairs += [("cursor", str(cursor))] if cursor else []
-        pairs += [("since", str(newer_than))] if newer_than is not None else []
         pairs += [("bom", "1")] if self.bom else []
         pairs += [("raw", "1")] if self.raw else []
         pairs += [("buckets", str(self.buckets))] if self.buckets is not None else []
         pairs += [("compare", self.compare)] if compare and self.compare else []
         return urlencode(pairs, safe=":")
-
-    @property
-    def caption(self) -> str:
-        """The query as a phrase: `data2, from 2025-08-24, co2 ≥ 1000 ppm, newest first`."""
-        parts = [", ".join(self.endpoints) or "all stations"]
-        chosen = (*self.measurements, *self.derived)
-        parts += ["only " + " and ".join(chosen)] if chosen else []
-        parts += [f"from {self.since.phrase}"] if self.since else []
-        parts += [f"to {self.until.phrase}"] if self.until else []
-        parts += [each.phrase for each in self.filters]
-        parts += ["incomplete"] if self.incomplete else []
-        parts += ["raw values"] if self.raw else []
-        parts.append("newest first" if self.order == "desc" else "oldest first")
-        return ", ".join(parts)

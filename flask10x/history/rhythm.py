@@ -49,30 +49,22 @@ class Rhythm:
 
 def rhythms(connection: Connection, stations: Sequence[Station], now_ms: int) -> dict[str, Rhythm]:
     """The rhythm of each station in the 24 hours before `now_ms` (UTC epoch milliseconds)."""
-    times = newest_times(connection, stations, READINGS_MAX, since_ms=now_ms - SPAN_MS)
-    return {endpoint: rhythm_of(of_station) for endpoint, of_station in times.items()}
-
-
-def newest_times(
-    connection: Connection, stations: Sequence[Station], most: int, *, since_ms: int | None = None
-) -> dict[str, list[tuple[int, int | None]]]:
-    """By endpoint: when its newest readings were measured and arrived, as `rhythm_of` takes them.
-
-    At most so many of each station, read in one statement.
-    """
-    queries = []
-    for station in stations:
-        query = select(readings.c.endpoint, readings.c.received_at, readings.c.arrived_at)
-        query = query.where(readings.c.endpoint == station.endpoint)
-        if since_ms is not None:
-            query = query.where(readings.c.received_at >= since_ms)
-        newest = query.order_by(readings.c.received_at.desc()).limit(most).subquery()
-        queries.append(select(newest))
+    queries = [
+        select(
+            select(readings.c.endpoint, readings.c.received_at, readings.c.arrived_at)
+            .where(readings.c.endpoint == station.endpoint)
+            .where(readings.c.received_at >= now_ms - SPAN_MS)
+            .order_by(readings.c.received_at.desc())
+            .limit(READINGS_MAX)
+            .subquery()
+        )
+        for station in stations
+    ]
     times: dict[str, list[tuple[int, int | None]]] = {one.endpoint: [] for one in stations}
     for endpoint, measured_ms, arrived_ms in connection.execute(union_all(*queries)):
         times[endpoint].append((measured_ms, arrived_ms))
     return {
-        endpoint: sorted(pairs, key=itemgetter(0), reverse=True)
+        endpoint: rhythm_of(sorted(pairs, key=itemgetter(0), reverse=True))
         for endpoint, pairs in times.items()
     }
 

@@ -107,21 +107,13 @@ def follow(stations: Stations, database: Database, save: Save = save_at_once) ->
             for row in computed(stations.by_endpoint[endpoint], connection, hour, last, written)
         ]
         made = days.of_hours(stations, connection, rows, last)
-        gone = removed.load_removed(connection)
+        basis = _basis(stations, connection)
 
     def change(connection: Connection) -> None:
-        # Another process may have followed or begun again meanwhile; then its result counts.
-        if position(connection) != begin or not rollups_fit(connection, stations):
-            return
-        # A sum of kept sums and readings may differ in its last bit from that of all readings. And
-        # the hours of a correction that was written since may be made already.
-        if removed.load_removed(connection) != gone or counting(connection) != written:
-            return
-        if not days.store(connection, made):
-            return
-        if rows:
-            connection.execute(upsert(rollups), rows)
-        _move(connection, last)
+        if _basis(stations, connection) == basis and days.store(connection, made):
+            if rows:
+                connection.execute(upsert(rollups), rows)
+            _move(connection, last)
 
     save(database, change)
     return end - last
@@ -151,8 +143,8 @@ def apply_corrections(stations: Stations, database: Database, save: Save = save_
         if note is None or not rollups_fit(connection, stations):
             return False
         station, last = stations.by_endpoint[note.endpoint], position(connection)
-        hours = _next_hours(station, connection, note)
-        written, gone = counting(connection), removed.load_removed(connection)
+        hours, written = _next_hours(station, connection, note), counting(connection)
+        basis = _basis(stations, connection)
         rows = all_computed(station, connection, hours, last, written)
         ends = (hours[0], hours[-1]) if hours else (0, -1)
         stored = sums.stored_between(connection, station, rollups.c.hour, ends)
@@ -166,21 +158,28 @@ def apply_corrections(stations: Stations, database: Database, save: Save = save_
     done = done.values(unapplied_ms=None if is_end else (hours[-1] + 1) * HOUR_MS)
 
     def change(connection: Connection) -> None:
-        # Another process may have done it, or have changed what it is made of.
-        is_same = (
-            position(connection) == last
-            and _unapplied(stations, connection) == note
-            and counting(connection) == written
-            and removed.load_removed(connection) == gone
-            and rollups_fit(connection, stations)
-        )
-        if is_same and days.store(connection, made):
+        is_due = _unapplied(stations, connection) == note
+        if is_due and _basis(stations, connection) == basis and days.store(connection, made):
             if changed:
                 connection.execute(upsert(rollups), changed)
             connection.execute(done)
 
     save(database, change)
     return True
+
+
+def _basis(stations: Stations, connection: Connection) -> tuple[object, ...]:
+    """Return what computed sums are made of; once it has changed, they may not be stored.
+
+    Another process may have followed, begun again, or made the hours of a newer correction. And a
+    sum of kept sums and readings may differ in its last bit from that of all readings.
+    """
+    return (
+        position(connection),
+        counting(connection),
+        removed.load_removed(connection),
+        rollups_fit(connection, stations),
+    )
 
 
 def unapplied_hours(connection: Connection, endpoint: str) -> list[tuple[int, int]]:

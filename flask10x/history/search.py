@@ -1,13 +1,12 @@
 """Searches for the rows of a page, some hours at a time, so that a search can end early.
 
 Roll-ups cover the readings up to the follower's position and show which hours have none of the
-rows: an hour whose greatest value is 900 has no reading above 1000. One statement goes through the
-hours in the order of a key and returns those that can have rows; another one reads these, each a
-range of the index. So nothing is sorted, and nothing is read beyond the last row. Later readings
-are the last few rows of the table and are all looked at; both results are merged.
+rows: an hour whose greatest value is 900 has no reading above 1000. A statement goes through hours
+in the order of a key and reads those that can have rows, each a range of the index. So nothing is
+sorted, and nothing is read beyond the last row. Later readings are the last few rows of the table
+and are all looked at; both results are merged.
 """
 
-import json
 import math
 import time
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, bindparam, case, exists, func, select
 
 from flask10x.database.cursors import MAX_CURSOR_ID, MAX_CURSOR_MS, MIN_CURSOR_MS, Cursor
-from flask10x.database.expressions import listed, unindexed
+from flask10x.database.expressions import unindexed
 from flask10x.database.tables import readings, rollups
 from flask10x.history.corrections import Corrections
 from flask10x.history.query import OPERATORS, HourValues, Query
@@ -41,7 +40,6 @@ from flask10x.history.statements import (
     select_branch,
     statement_key,
     with_values,
-    within,
 )
 from flask10x.history.sums import ends_of as ends_of_hour
 from flask10x.history.view import View
@@ -55,36 +53,20 @@ _LAST_MS = case((_HOUR >= MAX_CURSOR_MS // HOUR_MS, MAX_CURSOR_MS), else_=(_HOUR
 
 
 @lru_cache(maxsize=STATEMENTS)
-def hours_statement(shape: PageShape) -> Statement:
-    """Return the statement for at most `:most` pairs of endpoint and hour that can have rows.
-
-    The hours are from `:first` to `:last`, in their order; a pair may be repeated. Each station
-    must have a condition that roll-ups can decide in part.
-    """
-    selects = [
-        select(rollups.c.endpoint, rollups.c.hour).where(
-            rollups.c.endpoint == branch.endpoint,
-            rollups.c.hour >= bindparam("first"),
-            rollups.c.hour <= bindparam("last"),
-            *conditions,
-        )
-        for branch in shape.branches
-        for conditions in _possible(branch, shape.filters)
-    ]
-    return merged(selects, ("hour",), shape.newest_first, "most")
-
-
-@lru_cache(maxsize=STATEMENTS)
 def rows_statement(shape: PageShape) -> Statement:
-    """Return the statement for at most `:rows` rows of `:hours_ENDPOINT`, up to `:position`."""
+    """Return the statement for at most `:rows` rows up to `:position`.
+
+    They are of the hours from `:first` to `:last`. Each station must have a condition that roll-ups
+    can decide in part.
+    """
     at = readings.c.received_at
     conditions = [unindexed(readings.c.id) <= bindparam("position"), *limits(shape, unindexed(at))]
     selects = [
         select_branch(shape.branches)
         .add_columns(rollups.c.hour)
-        # The list has no order, but the key of the roll-ups has.
+        # The list of possible hours has no order, but the key of the roll-ups has.
         .where(rollups.c.endpoint == branch.endpoint, rollups.c.measurement == branch.columns[0])
-        .where(rollups.c.hour.in_(listed(f"hours_{branch.endpoint}")))
+        .where(rollups.c.hour.in_(_possible_hours(branch, shape.filters)))
         .where(readings.c.endpoint == branch.endpoint, at >= _FIRST_MS, at <= _LAST_MS)
         .where(*conditions, *conditions_of(branch, shape.filters))
         for branch in shape.branches
@@ -100,11 +82,14 @@ def later_statement(shape: PageShape) -> Statement:
     return merged([later_rows(shape)], ("received_at", "id"), shape.newest_first, "rows")
 
 
-def _possible(branch: Branch, filters: tuple[FilterShape, ...]) -> list[list[ColumnElement[bool]]]:
-    """Return lists of conditions on a row of `rollups`: one that meets a whole list is possible."""
-    missing = branch.missing
-    first = [rollups.c.measurement == branch.columns[0]]
-    touched = [[*first, within(rollups.c.hour, branch.touched)]] if branch.touched else []
+def _possible_hours(branch: Branch, filters: tuple[FilterShape, ...]) -> Select[Any]:
+    """Return what selects the hours of a station that can have rows; an hour may be repeated."""
+    missing, table = branch.missing, rollups.alias()
+    query = select(table.c.hour).where(
+        table.c.endpoint == branch.endpoint,
+        table.c.hour >= bindparam("first"),
+        table.c.hour <= bindparam("last"),
+    )
     # A measurement that the station does not have is missing in each reading.
     columns = dict.fromkeys(column for column, *_ in filters if column in branch.columns)
     if branch.derived and not columns:
@@ -112,19 +97,19 @@ def _possible(branch: Branch, filters: tuple[FilterShape, ...]) -> list[list[Col
         columns = {branch.columns[0]: None}
     if not columns:
         # There is an index of these hours alone, in their order; so not by the measurement.
-        lacking = rollups.c.count < rollups.c.readings
-        return [[lacking, unindexed(rollups.c.measurement).in_(missing)], *touched]
+        lacking = table.c.count < table.c.readings
+        return query.where(lacking, unindexed(table.c.measurement).in_(missing))
     base, *others = columns
-    conditions = [rollups.c.measurement == base, *_of_values(rollups, base, filters)]
+    query = query.where(table.c.measurement == base, *_of_values(table, base, filters))
     for column in others:
         other = rollups.alias()
         values = _of_values(other, column, filters)
-        conditions.append(_same_hour(other, other.c.measurement == column, *values))
+        query = query.where(_same_hour(table, other, other.c.measurement == column, *values))
     if missing:
         other = rollups.alias()
         lacking = other.c.count < other.c.readings
-        conditions.append(_same_hour(other, other.c.measurement.in_(missing), lacking))
-    return [conditions, *touched]
+        query = query.where(_same_hour(table, other, other.c.measurement.in_(missing), lacking))
+    return query
 
 
 def _of_values(
@@ -138,21 +123,18 @@ def _of_values(
     ]
 
 
-def _same_hour(other: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+def _same_hour(table: Any, other: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists().where(
-        other.c.endpoint == rollups.c.endpoint, other.c.hour == rollups.c.hour, *conditions
+        other.c.endpoint == table.c.endpoint, other.c.hour == table.c.hour, *conditions
     )
 
 
 # The follower takes as many at once (`rollups.PIECE_ROWS`). While there are more, as after an
 # import or an update, pages do not use roll-ups.
 MOST_ROWS_BEHIND = 20_000
-# So many hours that can hold rows are read before the next look at the clock: about 15 ms on a PC.
-# A page of the rarest filter needs half of them.
-PIECE_HOURS = 100
-# A look through the roll-ups of ten days takes a fraction of a millisecond, and two more reach over
-# a year. At once it would be all hours of a station that has nothing, while the next has it all.
-FIRST_LOOK_HOURS, LOOK_FACTOR = 256, 8
+# The first statement goes through so many hours, each further one through twice as many as the one
+# before: an empty time is soon passed, and the last one takes no longer than all others together.
+FIRST_LOOK_HOURS, LOOK_FACTOR = 128, 2
 
 # Where a record has its received_at and its id.
 _PLACE = itemgetter(2, 0)
@@ -227,6 +209,8 @@ def find(
     case. Then the cursor says where it has to go on, else it is None.
     """
     shape, low, high = request.shape, request.low, request.high
+    if not shape.filters and not any(branch.missing for branch in shape.branches):
+        return [*view.connection.execute(page_statement(shape), request.bound).all()], None
     # Reading a short window costs less than looking for possible hours.
     is_short = low is not None and high is not None and high[0] - low[0] < HOUR_MS // 2
     can_narrow = all(
@@ -234,7 +218,7 @@ def find(
         or branch.derived
         or any(column in branch.columns for column, *_ in shape.filters)
         for branch in shape.branches
-    )
+    ) and all(branch.fits_rollups for branch in shape.branches)
     if is_short or not can_narrow or not _has_rollups(view):
         return [*view.connection.execute(page_statement(shape), request.bound)], None
     done, later = view.rollups.progress.done, list[Any]()
@@ -260,31 +244,13 @@ def _has_rollups(view: View) -> bool:
 
 def _of_hours(view: View, request: RowRequest, until_sec: float) -> tuple[list[Any], Cursor | None]:
     """Return the rows of rolled-up hours, and where to go on if the search ended early."""
-    shape, bound = request.shape, request.bound
-    hours = _hours(view, request)
-    records: list[Any] = []
-    size = FIRST_LOOK_HOURS
+    statement, bound = rows_statement(request.shape), request.bound
+    hours, size, records = _hours(view, request), FIRST_LOOK_HOURS, list[Any]()
     while hours:
-        piece = hours[:size]
+        piece, hours = hours[:size], hours[size:]
         first, last = sorted((piece[0], piece[-1]))
-        ends = {"first": first, "last": last, "most": PIECE_HOURS}
-        possible: Sequence[Any] = view.connection.execute(
-            hours_statement(shape), bound | ends
-        ).all()
-        if len(possible) == PIECE_HOURS:
-            piece = hours[: hours.index(possible[-1].hour) + 1]
-        else:
-            size *= LOOK_FACTOR
-        if possible:
-            # The last hour is read for all stations, because the list may end before the pair of
-            # another one.
-            chosen = {branch.endpoint: {possible[-1].hour} for branch in request.branches}
-            for endpoint, hour in possible:
-                chosen[endpoint].add(hour)
-            texts = {f"hours_{name}": json.dumps([*numbers]) for name, numbers in chosen.items()}
-            rest = {"rows": request.rows - len(records)}
-            records += view.connection.execute(rows_statement(shape), bound | texts | rest)
-        hours = hours[len(piece) :]
+        ends = {"first": first, "last": last, "rows": request.rows - len(records)}
+        records += view.connection.execute(statement, bound | ends)
         if len(records) == request.rows:
             break
         if hours and time.monotonic() >= until_sec:
@@ -293,6 +259,7 @@ def _of_hours(view: View, request: RowRequest, until_sec: float) -> tuple[list[A
                 return records, Cursor("after", first_ms, 0)
             # The beginning of the hour above would lead here again.
             return records, Cursor("before", last_ms, MAX_CURSOR_ID)
+        size *= LOOK_FACTOR
     return records, None
 
 

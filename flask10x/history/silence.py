@@ -13,17 +13,19 @@ that limit alone (contract, section 4). The service learns it, and keeps it in t
 every process.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import nlargest
+from itertools import pairwise
+from statistics import median_low
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, select
 
 from flask10x.config.settings import Settings
 from flask10x.database import counters
-from flask10x.database.tables import readings
+from flask10x.database.tables import ARRIVAL, readings
 from flask10x.readings.stations import SILENT_INTERVALS, Station
 from flask10x.readings.times import DAY_MS, SECOND_MS
 
@@ -120,11 +122,6 @@ class UsualSilence:
 
     pauses: int
     """How many pauses between two arrivals it is learned from."""
-    usual_sec: int | None
-    """The median pause; None when there are too few."""
-    longest_sec: int | None
-    """The longest pause that came on USUAL_DAYS days or, while there are fewer days, so many times;
-    None when there are too few."""
     missed_after_sec: int
     """It is missed after so many seconds without a reading."""
 
@@ -135,8 +132,14 @@ def usual_silence(connection: Connection, station: Station) -> UsualSilence:
     It takes some hundredths of a second.
     """
     newest: int = connection.execute(_newest(station.endpoint)).scalar_one_or_none() or 0
-    rows = connection.execute(_pauses(station.endpoint, newest - LEARNED_DAYS * DAY_MS))
-    return usual_silence_of(station, ((row.sec, row.day, row.times) for row in rows))
+    arrivals = (
+        select(ARRIVAL)
+        .where(readings.c.endpoint == station.endpoint)
+        .where(readings.c.received_at >= newest - LEARNED_DAYS * DAY_MS)
+        .order_by(readings.c.received_at.desc())
+        .limit(READINGS_MAX)
+    )
+    return usual_silence_of(station, sorted(connection.execute(arrivals).scalars()))
 
 
 # What the counter of a station begins with.
@@ -161,69 +164,32 @@ def has_sent(connection: Connection, station: Station) -> bool:
     return connection.execute(_newest(station.endpoint)).first() is not None
 
 
-def usual_silence_of(station: Station, pauses: Iterable[tuple[int, int, int]]) -> UsualSilence:
-    """Return the usual silence of pauses: each whole seconds, the day of its end, and a count."""
-    times: Counter[int] = Counter()
+def usual_silence_of(station: Station, arrivals: Sequence[int]) -> UsualSilence:
+    """Return the usual silence of a station whose readings arrived at these times, in their order.
+
+    Those of one batch have no pause between them.
+    """
+    pauses: list[int] = []
     longest: defaultdict[int, int] = defaultdict(int)
-    for sec, day, number in pauses:
-        times[sec] += number
-        longest[day] = max(longest[day], sec)
+    for earlier_ms, later_ms in pairwise(arrivals):
+        if sec := (later_ms - earlier_ms) // SECOND_MS:
+            pauses.append(sec)
+            longest[later_ms // DAY_MS] = max(longest[later_ms // DAY_MS], sec)
     own_sec = SILENT_INTERVALS * (station.interval_sec or 0)
-    count = times.total()
-    if count < PAUSES_MIN:
+    if len(pauses) < PAUSES_MIN:
         # It may send once a day.
-        known_sec = max(times, default=0)
+        known_sec = SILENT_INTERVALS * max(pauses, default=0)
         return UsualSilence(
-            pauses=count,
-            usual_sec=None,
-            longest_sec=None,
-            missed_after_sec=max(own_sec or UNKNOWN_SEC, LEAST_SEC, SILENT_INTERVALS * known_sec),
+            pauses=len(pauses), missed_after_sec=max(own_sec or UNKNOWN_SEC, LEAST_SEC, known_sec)
         )
-    usual_sec = _median(times)
-    # Of the longest of each day or, while there are fewer days, of all.
-    candidates = longest.values() if len(longest) >= USUAL_DAYS else times.elements()
-    longest_sec = nlargest(USUAL_DAYS, candidates)[-1]
-    missed_after_sec = max(
-        LEAST_SEC, own_sec, SILENT_INTERVALS * usual_sec, int(MARGIN * longest_sec)
-    )
-    return UsualSilence(
-        pauses=count,
-        usual_sec=usual_sec,
-        longest_sec=longest_sec,
-        missed_after_sec=missed_after_sec,
-    )
-
-
-def _median(times: Counter[int]) -> int:
-    half = times.total() / 2
-    passed = 0
-    for sec in sorted(times):
-        passed += times[sec]
-        if passed >= half:
-            return sec
-    return 0
+    # The longest pause of each day or, while there are fewer days, all pauses.
+    candidates = longest.values() if len(longest) >= USUAL_DAYS else pauses
+    usual_longest_sec = nlargest(USUAL_DAYS, candidates)[-1]
+    usual_sec = SILENT_INTERVALS * median_low(pauses)
+    missed_after_sec = max(LEAST_SEC, own_sec, usual_sec, int(MARGIN * usual_longest_sec))
+    return UsualSilence(pauses=len(pauses), missed_after_sec=missed_after_sec)
 
 
 def _newest(endpoint: str) -> Select[Any]:
     at = readings.c.received_at
     return select(at).where(readings.c.endpoint == endpoint).order_by(at.desc()).limit(1)
-
-
-def _pauses(endpoint: str, from_ms: int) -> Select[Any]:
-    """Seconds and day of the pauses between arrivals; those of one batch have none between."""
-    came = func.coalesce(readings.c.arrived_at, readings.c.received_at)
-    arrivals = (
-        select(came.label("at"))
-        .where(readings.c.endpoint == endpoint, readings.c.received_at >= from_ms)
-        .order_by(readings.c.received_at.desc())
-        .limit(READINGS_MAX)
-        .subquery()
-    )
-    before = func.lag(arrivals.c.at).over(order_by=arrivals.c.at)
-    pauses = select(arrivals.c.at, (arrivals.c.at - before).label("ms")).subquery()
-    sec, day = (pauses.c.ms // SECOND_MS).label("sec"), (pauses.c.at // DAY_MS).label("day")
-    return (
-        select(sec, day, func.count().label("times"))
-        .where(pauses.c.ms >= SECOND_MS)
-        .group_by(sec, day)
-    )

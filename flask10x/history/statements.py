@@ -42,7 +42,6 @@ from flask10x.history.corrections import AS_STORED, NONE, Corrections, Segment, 
 from flask10x.history.query import IS_NULL, OPERATORS, Query
 from flask10x.readings.derived import RESULT_DIGITS, Derived, Functions, derived_by_station
 from flask10x.readings.stations import Station
-from flask10x.readings.times import HOUR_MS
 
 
 def shown_value(
@@ -159,9 +158,9 @@ class Branch(NamedTuple):
     """The corrected columns among those that the statement needs, each with its segments."""
     derived: tuple[Derived, ...] = ()
     """The derived values of the filters."""
-    touched: tuple[tuple[int, int], ...] = ()
-    """Hours whose roll-ups are not of the values that are compared, because these are as they were
-    stored."""
+    fits_rollups: bool = True
+    """Whether its roll-ups are of the values that are compared; not where stored ones are, and some
+    are corrected."""
 
     def segments_of(self, column: str) -> tuple[Segment, ...]:
         """Return the segments in which this column is corrected."""
@@ -210,12 +209,7 @@ def _branch(query: Query, station: Station, corrections: Corrections) -> Branch:
     corrected = tuple((c, found) for c in columns if (found := corrections.of(endpoint, c)))
     if not query.raw:
         return branch._replace(hidden=corrections.whole.get(endpoint, ()), corrected=corrected)
-    touched = {
-        (segment.first_ms // HOUR_MS, segment.last_ms // HOUR_MS)
-        for _, segments in corrected
-        for segment in segments
-    }
-    return branch._replace(touched=tuple(sorted(touched)))
+    return branch._replace(fits_rollups=not corrected)
 
 
 def rolled_up_in(ranges: CTE, number: Column[int]) -> ColumnElement[bool]:
@@ -261,23 +255,6 @@ def page_statement(shape: PageShape) -> Statement:
     ]
     rows = merged(selects, ("received_at", "id"), shape.newest_first, "rows")
     return with_values(rows, shape)
-
-
-@lru_cache(maxsize=STATEMENTS)
-def beyond_statement(shape: PageShape) -> Select[Any]:
-    """Return the statement for endpoint and time of one row, whichever, if the window has any.
-
-    A branch for each station takes PostgreSQL three times as long, for each is planned.
-    """
-    # Of plain values SQLAlchemy writes the list again for each execution.
-    of_any = readings.c.endpoint.in_([literal(branch.endpoint) for branch in shape.branches])
-    of_some = [
-        or_(readings.c.endpoint != branch.endpoint, and_(*conditions))
-        for branch in shape.branches
-        if (conditions := conditions_of(branch, shape.filters))
-    ]
-    where = (of_any, *limits(shape), *of_some)
-    return select(readings.c.endpoint, readings.c.received_at).where(*where).limit(1)
 
 
 def select_branch(branches: tuple[Branch, ...]) -> Select[Any]:
@@ -330,12 +307,13 @@ def later_rows(shape: PageShape) -> Select[Any]:
     No use is made of the index: a range of ids is short, a station's range of time is not.
     """
     endpoint, branches = unindexed(readings.c.endpoint), shape.branches
-    of_stations = or_(*(and_(endpoint == b.endpoint, *conditions_of(b)) for b in branches))
+    of_stations = or_(
+        *(and_(endpoint == b.endpoint, *conditions_of(b, shape.filters)) for b in branches)
+    )
     return (
         select_rows(branches)
         .where(readings.c.id > bindparam("position"), of_stations)
         .where(*limits(shape, unindexed(readings.c.received_at)))
-        .where(*filter_clauses(shape.filters, branches))
     )
 
 
@@ -354,13 +332,18 @@ def conditions_of(
 ) -> list[ColumnElement[bool]]:
     """Return the conditions on a reading: that it is not hidden, filters, a missing value.
 
-    They compare values as they are shown.
+    They compare values as they are shown, with the parameters `filter0`, `filter1` and so on.
     """
     hidden, missing = branch.hidden, branch.missing
     return [
         *([not_(within(readings.c.received_at, (s.ends for s in hidden)))] if hidden else []),
-        *filter_clauses(filters, (branch,)),
-        *([or_(*(shown_of(name, (branch,)).is_(None) for name in missing))] if missing else []),
+        *(
+            OPERATORS[key].clause(
+                shown_of(column, branch), filter_value(place) if is_null is None else is_null
+            )
+            for place, (column, key, is_null) in enumerate(filters)
+        ),
+        *([or_(*(shown_of(name, branch).is_(None) for name in missing))] if missing else []),
     ]
 
 
@@ -374,40 +357,14 @@ def limits(
     return [*([low] if shape.has_low else []), *([high] if shape.has_high else [])]
 
 
-def filter_clauses(
-    filters: tuple[FilterShape, ...], branches: tuple[Branch, ...]
-) -> list[ColumnElement[bool]]:
-    """Return the conditions on values, with the parameters `filter0`, `filter1` and so on."""
-    return [
-        OPERATORS[key].clause(
-            shown_of(column, branches), filter_value(place) if missing is None else missing
-        )
-        for place, (column, key, missing) in enumerate(filters)
-    ]
-
-
 def filter_value(place: int) -> BindParameter[float]:
     """The parameter of a filter's value, which is a float whatever it is compared with."""
     return bindparam(f"filter{place}", type_=Float)
 
 
-def shown_of(column: str, branches: tuple[Branch, ...]) -> ColumnElement[Any]:
-    """Return the shown value of a reading of one of these stations."""
-    of_stations = [
-        (readings.c.endpoint == branch.endpoint, derived_value(derived, inputs))
-        for branch in branches
-        for derived in branch.derived
-        if derived.name == column
-        for inputs in ([shown_of(name, (branch,)) for name in derived.inputs],)
-    ]
-    if of_stations:
-        return case(*of_stations, else_=null())
-    value, at = measurement(column), readings.c.received_at
-    if len(branches) == 1:
-        return shown_value(value, at, branches[0].segments_of(column))
-    shown = {
-        branch.endpoint: shown_value(value, at, segments)
-        for branch in branches
-        if (segments := branch.segments_of(column))
-    }
-    return case(shown, value=readings.c.endpoint, else_=value) if shown else value
+def shown_of(column: str, branch: Branch) -> ColumnElement[Any]:
+    """Return the shown value of a reading of this station."""
+    for derived in branch.derived:
+        if derived.name == column:
+            return derived_value(derived, [shown_of(name, branch) for name in derived.inputs])
+    return shown_value(measurement(column), readings.c.received_at, branch.segments_of(column))

@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from datetime import UTC
 from itertools import pairwise
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Table, and_, func, literal, or_, select, union_all
 
 from flask10x.database.expressions import unindexed
 from flask10x.database.tables import readings, rollup_days, rollups
+from flask10x.history import charts
 from flask10x.history.local_time import day_of, day_start
 from flask10x.history.periods import Span, neighbours, parts_of
-from flask10x.history.rhythm import newest_times, rhythm_of
 from flask10x.history.view import View
 from flask10x.readings.stations import Station
-from flask10x.readings.times import DAY_MS, HOUR_MS, local_text, zone_name_of
+from flask10x.readings.times import DAY_MS, HOUR_MS, SECOND_MS, local_text, zone_name_of
 
 DAYS, MONTHS = 30, 12
 GAPS_MAX = 3
-# Enough for a median; of 40 stations they are read in some milliseconds.
-NEWEST_READINGS = 200
+# Fewer readings of a year can't show what is usual.
+READINGS_MIN = 6
 # So long after its end the readings of an hour are stored.
 SETTLED_MS = 5 * 60_000
 
@@ -82,7 +82,8 @@ def uptime(view: View) -> Uptime:
     It takes five statements.
     """
     until_ms = (view.now_ms - SETTLED_MS) // HOUR_MS * HOUR_MS
-    firsts = _firsts(view.connection, view.stations.all)
+    extents = charts.extents(view, view.stations.all, raw=True)
+    firsts = {e: ms for e, extent in extents.items() if (ms := extent.begin_ms) is not None}
     if not firsts:
         return Uptime(until_ms, [])
     has_days = view.rollups.zone_of_days == zone_name_of(view.zone)
@@ -101,7 +102,7 @@ def uptime(view: View) -> Uptime:
         for day in range(today, today - DAYS, -1)
     ]
     stations = [station for station in view.stations.all if station.endpoint in firsts]
-    times = newest_times(view.connection, stations, NEWEST_READINGS)
+    usual_ms = charts.intervals(view, stations)
     first_day = day_of(months[-1].first_ms, zone)
     hours, counts = _counts(view, stations, until_ms, range(first_day, today))
 
@@ -114,10 +115,11 @@ def uptime(view: View) -> Uptime:
     def of_station(station: Station) -> StationUptime:
         endpoint, of_hours = station.endpoint, hours[station.endpoint]
         first_ms = firsts[endpoint]
-        usual_sec = rhythm_of(times[endpoint]).usual_sec or station.interval_sec
         # The roll-up of this day has readings of the hour that is not full yet.
         of_today = sum(n for hour, n in of_hours.items() if hour * HOUR_MS >= days[0].first_ms)
         of_days = {**counts[endpoint], today: of_today}
+        interval_ms = usual_ms[endpoint] if sum(of_days.values()) >= READINGS_MIN else None
+        usual_sec = station.interval_sec if interval_ms is None else interval_ms / SECOND_MS
         by_name: Counter[str] = Counter()
         for day, n in of_days.items():
             by_name[_name(day)] += n
@@ -186,33 +188,6 @@ def _of_first_columns(table: Table, stations: Sequence[Station]) -> ColumnElemen
             for station in stations
         )
     )
-
-
-def _firsts(connection: Connection, stations: Sequence[Station]) -> dict[str, int]:
-    """By endpoint: when it first sent; stations that never did are left out."""
-    queries = [
-        select(
-            literal(station.endpoint),
-            select(func.min(rollups.c.hour))
-            .where(
-                rollups.c.endpoint == station.endpoint, rollups.c.measurement == station.columns[0]
-            )
-            .scalar_subquery(),
-            select(func.min(readings.c.received_at))
-            .where(readings.c.endpoint == station.endpoint)
-            .scalar_subquery(),
-        )
-        for station in stations
-    ]
-    firsts = {}
-    for endpoint, hour, received_ms in connection.execute(union_all(*queries)):
-        # Of an hour whose readings were removed the roll-up alone is there, and of the newest
-        # hour it may be that no reading is rolled up yet.
-        if received_ms is not None and (hour is None or received_ms // HOUR_MS <= hour):
-            firsts[endpoint] = received_ms
-        elif hour is not None:
-            firsts[endpoint] = hour * HOUR_MS
-    return firsts
 
 
 def _gaps(hours: Iterable[int], first_ms: int, until_ms: int) -> list[Gap]:

@@ -34,8 +34,9 @@ from flask10x.database.tables import (
     rollup_zone,
     rollups,
 )
-from flask10x.history.corrections import COUNTING, Corrections, WrittenCorrection, resolved
+from flask10x.history.corrections import COUNTING, Correction, Corrections, resolved
 from flask10x.readings.stations import Stations
+from flask10x.readings.times import HOUR_MS
 
 # How far back to look for a late reading that is not the newest of its station: a hundred pages of
 # the file, a third of a millisecond on a PC.
@@ -102,6 +103,14 @@ class Extent(NamedTuple):
         last = [ms for ms in (self.last_ms, self.last_hour_ms) if ms is not None]
         return (min(first), max(last)) if first and last else None
 
+    @property
+    def begin_ms(self) -> int | None:
+        """The first reading, or an hour before it whose readings were removed; None without any."""
+        first_ms, hour_ms = self.first_ms, self.first_hour_ms
+        if first_ms is None or (hour_ms is not None and hour_ms < first_ms // HOUR_MS * HOUR_MS):
+            return hour_ms
+        return first_ms
+
 
 class View:
     """A snapshot of the database for one request; it ends with its connection.
@@ -132,9 +141,9 @@ class View:
         return self.connection.execute(_FACTS).all()
 
     @cached_property
-    def written_corrections(self) -> tuple[WrittenCorrection, ...]:
+    def written_corrections(self) -> tuple[Correction, ...]:
         """The corrections that count as they were written, by their ids."""
-        return tuple(map(WrittenCorrection._make, self.connection.execute(COUNTING)))
+        return tuple(map(Correction._make, self.connection.execute(COUNTING)))
 
     @cached_property
     def corrections(self) -> Corrections:
@@ -156,19 +165,10 @@ class View:
             zone_of_days=zone if unfinished is None else None,
         )
 
-    @cached_property
+    @property
     def last_id(self) -> int:
         """The highest id that a reading ever had; 0 before the first one."""
         return self.rollups.progress.of
-
-    @cached_property
-    def later(self) -> Mapping[str, tuple[int, int]]:
-        """The first and last time of each station's readings that are not rolled up yet."""
-        progress = self.rollups.progress
-        if not progress.behind:
-            return {}
-        rows = self.connection.execute(_LATER, {"after_id": progress.done})
-        return {endpoint: (first_ms, last_ms) for endpoint, first_ms, last_ms in rows}
 
     @cached_property
     def newest(self) -> Mapping[str, NewestTimes]:
@@ -186,9 +186,8 @@ class View:
         found among the last LATE_SPAN_ROWS readings.
         """
         after = {"after_id": self.last_id - LATE_SPAN_ROWS}
-        recent = self.connection.execute(_RECENT_ARRIVALS, after).all()
         arrivals = {endpoint: times.arrived_at for endpoint, times in self.newest.items()}
-        for endpoint, arrived_at in recent:
+        for endpoint, arrived_at in self.connection.execute(_RECENT_ARRIVALS, after):
             if endpoint in arrivals:
                 arrivals[endpoint] = max(arrived_at, arrivals[endpoint] or arrived_at)
         return arrivals
@@ -198,12 +197,6 @@ class View:
 _ENDPOINT = unindexed(readings.c.endpoint)
 _RECENT_ARRIVALS = (
     select(_ENDPOINT, func.max(ARRIVAL))
-    .where(readings.c.id > bindparam("after_id"))
-    .group_by(_ENDPOINT)
-)
-_LATER = (
-    # These are the last few rows of the table, so the index is of no use.
-    select(_ENDPOINT, func.min(readings.c.received_at), func.max(readings.c.received_at))
     .where(readings.c.id > bindparam("after_id"))
     .group_by(_ENDPOINT)
 )

@@ -4,8 +4,9 @@ from datetime import tzinfo
 
 from flask10x.config.settings import Settings
 from flask10x.history import annotations
-from flask10x.history.annotations import Correction, WrittenNote
+from flask10x.history.annotations import WrittenNote
 from flask10x.history.buckets import Window
+from flask10x.history.corrections import Correction
 from flask10x.history.query import Query
 from flask10x.history.view import View
 from flask10x.readings.labels import Moments, column_name, end_of_range, range_of, station_name

@@ -318,31 +318,8 @@ def test_a_link_keeps_the_filters_and_adds_the_cursor(settings: Settings) -> Non
     assert query.query_string(Cursor("before", 1, 2)) == "endpoint=data&limit=5&cursor=before:1:2"
     assert query.query_string(limit=False) == "endpoint=data"
     query = ask(settings, "limit=5&order=asc&endpoint=data")
-    assert query.query_string(order=False, newer_than=0) == "endpoint=data&limit=5&since=0"
+    assert query.query_string(order=False) == "endpoint=data&limit=5"
     assert ask(settings, "bom=1", CSV).query_string() == "bom=1"
-
-
-@pytest.mark.parametrize(
-    ("text", "caption"),
-    [
-        ("", "all stations, oldest first"),
-        ("order=desc&endpoint=data2&endpoint=data4", "data2, data4, newest first"),
-        (
-            "from=2025-08-24&to=-30m",
-            "all stations, from 2025-08-24, to 2025-08-24 08:30:00, oldest first",
-        ),
-        ("co2__gte=1000", "all stations, co2 ≥ 1000 ppm, oldest first"),
-        ("analog_value__lt=1.5", "all stations, analog_value < 1.5, oldest first"),
-        (
-            "endpoint=data2&measurement=co2&measurement=humidity&incomplete=1",
-            "data2, only co2 and humidity, incomplete, oldest first",
-        ),
-        ("voltage__isnull=1", "all stations, voltage is missing, oldest first"),
-        ("voltage__isnull=0", "all stations, voltage is present, oldest first"),
-    ],
-)
-def test_the_caption(settings: Settings, text: str, caption: str) -> None:
-    assert ask(settings, text).caption == caption
 
 
 TIMES = ["2025-08-24", "2025-08-24 09:00", "2025-08-24T09:00:00.5Z", "-24h", "now", "2025-08-01"]

@@ -21,7 +21,8 @@ from flask10x.database.database import Database
 from flask10x.database.removed import Removed
 from flask10x.database.tables import readings as table
 from flask10x.history import annotations, days, pages, rollups
-from flask10x.history.annotations import Correction, WrittenNote
+from flask10x.history.annotations import WrittenNote
+from flask10x.history.corrections import Correction
 from flask10x.history.sums import Ids
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN

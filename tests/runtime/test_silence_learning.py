@@ -45,9 +45,7 @@ class House(SilenceLimits):
             raise self.fault
         if station.endpoint not in self.known:
             return None
-        return UsualSilence(
-            pauses=self.pauses, usual_sec=1, longest_sec=1, missed_after_sec=len(self.asked)
-        )
+        return UsualSilence(pauses=self.pauses, missed_after_sec=len(self.asked))
 
     def keep(self, station: Station, after_sec: int) -> None:
         if self.full:

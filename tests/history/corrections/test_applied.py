@@ -20,7 +20,7 @@ from flask10x.database.database import Database
 from flask10x.database.removed import Removed
 from flask10x.database.tables import FIRST_MS, readings
 from flask10x.history import annotations, days, rollup_check, rollups
-from flask10x.history.annotations import Correction
+from flask10x.history.corrections import Correction
 from flask10x.history.sums import Ids
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN

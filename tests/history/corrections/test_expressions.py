@@ -7,7 +7,7 @@ import sqlite3
 from sqlalchemy import Integer, Select, column, select
 from sqlalchemy.dialects.sqlite import dialect
 
-from flask10x.history.corrections import Corrections, WrittenCorrection, resolved
+from flask10x.history.corrections import Correction, Corrections, resolved
 from flask10x.history.statements import shown_value
 
 
@@ -15,11 +15,9 @@ def written(*entries: tuple[int, int | None, float | None]) -> Corrections:
     """Of `data.pressure`, each from, to, and an offset or None for hidden."""
     return resolved(
         tuple(
-            WrittenCorrection(
-                number,
-                *("data", "pressure", low, high),
-                *(("hide", None, None) if offset is None else ("adjust", 1.0, offset)),
-            )
+            Correction("data", "pressure", low, high, "hide", id=number)
+            if offset is None
+            else Correction("data", "pressure", low, high, "adjust", 1.0, offset, id=number)
             for number, (low, high, offset) in enumerate(entries)
         )
     )

@@ -88,8 +88,8 @@ WAYS = st.sampled_from([(True, 1.0, 0.0), (False, 2.0, 0.0), (False, 1.0, 3.0)])
 @given(st.lists(st.tuples(ENDS, WAYS), max_size=6))
 def test_each_moment_is_as_the_rows_say(rows: list[tuple[tuple[int, int], Any]]) -> None:
     entries = tuple(
-        corrections.WrittenCorrection(
-            n, "data", "co2", ends[0], ends[1], "hide" if way[0] else "adjust", way[1], way[2]
+        corrections.Correction(
+            "data", "co2", *ends, "hide" if way[0] else "adjust", way[1], way[2], id=n
         )
         for n, (ends, way) in enumerate(rows)
     )

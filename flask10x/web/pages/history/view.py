@@ -17,7 +17,8 @@ from flask10x.config.settings import is_checkout
 from flask10x.database.cursors import Cursor
 from flask10x.errors import QueryError
 from flask10x.history import annotations, pages
-from flask10x.history.annotations import Correction, WrittenNote
+from flask10x.history.annotations import WrittenNote
+from flask10x.history.corrections import Correction
 from flask10x.history.pages import HistoryPage
 from flask10x.history.parameters import HTML, PAGE_ROWS, SERIES, parse_query
 from flask10x.history.query import OPERATORS, Bound, Query

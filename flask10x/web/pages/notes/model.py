@@ -6,7 +6,8 @@ from typing import get_args
 
 from flask10x.config.settings import Settings
 from flask10x.errors import QueryError
-from flask10x.history.annotations import Correction, Kind, WrittenNote
+from flask10x.history.annotations import Kind, WrittenNote
+from flask10x.history.corrections import Correction
 from flask10x.readings.numbers import typed_number
 from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.times import parse_bound

@@ -7,7 +7,7 @@ from flask import current_app, url_for
 
 from flask10x.errors import QueryError
 from flask10x.history import annotations
-from flask10x.history.annotations import Correction
+from flask10x.history.corrections import Correction
 from flask10x.history.pages import EndOfRange, Row, end_rows, extreme_id, row_of
 from flask10x.history.view import View
 from flask10x.readings.derived import derived_by_station

@@ -23,7 +23,8 @@ from flask10x.errors import (
     QueryError,
 )
 from flask10x.history import annotations, rollups
-from flask10x.history.annotations import Correction, WrittenNote
+from flask10x.history.annotations import WrittenNote
+from flask10x.history.corrections import Correction
 from flask10x.history.parameters import unknown_name
 from flask10x.history.view import View
 from flask10x.readings.csv_lines import is_formula
