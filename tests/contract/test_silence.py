@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from flask10x.alerts.alert import Moment
 from flask10x.config.alerts.rules import Alerts, Silence
-from flask10x.health.checks import Facts
+from flask10x.health.checks import Checks, Facts
 from flask10x.maintenance.check_database import DatabaseCheck
 from flask10x.mqtt.discovery import Stations
 from flask10x.readings.parse import Reading
@@ -19,6 +19,7 @@ from flask10x.runtime.station_watch import SilenceLearning, SilenceLimits
 from flask10x.runtime.store import Store
 from flask10x.system import clock
 from flask10x.system.gauges import Gauges
+from flask10x.translation import translation
 from tests.runtime.alerting.watches.home import active_alert
 from tests.support.alert_rows import AlertRows
 from tests.support.html import words
@@ -157,11 +158,13 @@ def is_alerted(store: Store, state: State) -> bool:
 def is_warned_of(store: Store, state: State) -> bool:
     alerts = (active_alert("silence", "silence", "data3", 1),) if state.is_alerted else ()
     since_ms = clock.now_ms() - state.up_sec * 1000
-    check = DatabaseCheck(store.settings, Facts(alerts=alerts), full=False, since_ms=since_ms)
+    facts = Facts(alerts=alerts)
+    check = DatabaseCheck(store.settings, facts, full=False, since_ms=since_ms)
     with store.database.reader.begin() as connection:
-        return any(
-            one.level == "WARN" and "/data3" in one.text for one in check.look_inside(connection)
-        )
+        assert [one for one in check.look_inside(connection) if one.level == "FAIL"] == []
+    # Of this the command prints the line `received`.
+    finding = Checks(store.settings, facts, translation("en"), clock.now_ms()).received()
+    return finding.level == "warn" and "No data from: Outside." in finding.text
 
 
 def is_shown_by_home_assistant(stations: Stations) -> bool:
