@@ -21,8 +21,8 @@ NAME = "alerts.toml"
 # rule and the tables of the channels; the name of a rule, and the same in quotes.
 _FORMER = (
     ("ways", "channels", rb"^([ \t]*\[?[ \t]*)ways(?=[ \t]*[.=\]])"),
-    ("refused", "rejected", rb"^([ \t]*\[?[ \t]*rules[ \t]*\.[ \t]*)refused(?=[ \t]*[.=\]])"),
-    ("refused", "rejected", rb"((?:^|[{,])[ \t]*kind[ \t]*=[ \t]*[\"'])refused(?=[\"'])"),
+    ("refused", "rejected", rb"^([ \t]*\[?[ \t]*(?:rules[ \t]*\.[ \t]*)?)refused(?=[ \t]*[.=\]])"),
+    ("refused", "rejected", rb"((?:^|[{,.])[ \t]*kind[ \t]*=[ \t]*[\"'])refused(?=[\"'])"),
     ("refused", "rejected", rb"((?:^|[{,])[ \t]*urgent[ \t]*=[^\]]*[\"'])refused(?=[\"'])"),
 )
 

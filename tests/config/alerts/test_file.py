@@ -166,6 +166,23 @@ stations = ["data"]
     assert now.count("refused") == 1 and '# "refused"' in now
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[rules]\nrefused = { readings = 3 }",
+        "[rules]\n  refused.readings = 3",
+        "rules.refused.readings = 3",
+        "[rules]\nmine = { readings = 3, kind = 'refused' }",
+        "[rules]\nmine.kind = 'refused'\nmine.readings = 3",
+    ],
+)
+def test_the_former_name_of_a_rule_is_read_in_each_notation(text: str) -> None:
+    former = alert_file.parse(text.encode(), FILE, BUILT_IN)
+    assert former.former_names == {"refused": "rejected"}
+    (rule,) = (rule for rule in former.rules if isinstance(rule, RejectedSender))
+    assert rule.readings == 3
+
+
 def mistakes(text: str) -> list[str]:
     """The mistakes of the file, without its name, with which each begins."""
     with pytest.raises(AlertsError) as caught:
