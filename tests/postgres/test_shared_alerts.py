@@ -12,6 +12,7 @@ from flask10x.alerts.alert import Active, Moment, Verdict
 from flask10x.alerts.state_file import StateFile, path_of
 from flask10x.alerts.transitions import Routing
 from flask10x.config.alerts.rules import Alerts, Disk, Rule, Silence, Webhook
+from flask10x.database import schema
 from flask10x.database.tables import alert_mutes
 from flask10x.runtime.alerting.sharing import AlertSharing
 from flask10x.runtime.alerting.start_delivery import Delivery
@@ -239,3 +240,23 @@ def test_a_mute_holds_on_all_hosts_until_it_is_taken_back(
     other.step()
     with other.file.reading() as state:
         assert state_file.muted(state, 0) == []
+
+
+def test_the_former_name_of_a_rule_becomes_that_of_now(hosts: Hosts) -> None:
+    """0024; what a host has noted under the new name already stays."""
+    settings = hosts.settings("one")
+    schema.downgrade(settings, "0023")
+    for rule, subject in (("refused", "data"), ("refused", "data2"), ("rejected", "data2")):
+        hosts.run(f"INSERT INTO alert_mutes VALUES ('{rule}', '{subject}', 5, 1)")
+    for rule in ("refused", "mine"):
+        hosts.run(
+            "INSERT INTO active_alerts (rule, subject, kind, since_ms, entered_ms, reminded_ms,"
+            f" facts, ways) VALUES ('{rule}', 'data', 'refused', 1, 2, 3, '{{}}', '[]')"
+        )
+    schema.upgrade(settings)
+    alerts = "SELECT rule, kind, subject FROM active_alerts ORDER BY rule"
+    assert hosts.run(alerts) == [("mine", "rejected", "data"), ("rejected", "rejected", "data")]
+    mutes = "SELECT subject FROM alert_mutes WHERE rule = 'rejected' ORDER BY subject"
+    assert hosts.run(mutes) == [("data",), ("data2",)]
+    schema.downgrade(settings, "0023")
+    assert hosts.run(alerts) == [("mine", "refused", "data"), ("refused", "refused", "data")]
