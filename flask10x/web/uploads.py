@@ -39,10 +39,11 @@ def received() -> MultiDict[str, str]:
     try:
         return _fields(uploads, files)
     except BaseException as error:
-        with suppress(OSError):
-            for file in files:
+        for file in files:
+            with suppress(OSError):
                 file.close()
-            if files:
+        if files:
+            with suppress(OSError):
                 uploads.discard()
         if isinstance(error, ValueError | RequestEntityTooLarge):
             text = preferences.texts()("The browser sent something else than a form with files.")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
 
@@ -249,6 +250,15 @@ def test_csv_files_are_taken_and_looked_through(
     (about,) = started
     arguments = ["import", "--dry-run", "--json", "--zone=UTC", "--", *map(str, sent)]
     assert (about.kind, about.arguments) == ("preview", arguments)
+
+
+@pytest.mark.usefixtures("started")
+def test_a_stranger_removes_nothing_that_an_administrator_has_sent(
+    app: Flask, client: FlaskClient, token: str, settings: Settings
+) -> None:
+    assert send(client, token, ("PicodataX.csv", CSV))[0] == 303
+    assert send(app.test_client(), token, ("other.csv", CSV))[0] == 403
+    assert [path.name for path in Uploads(settings.data_dir).files] == ["PicodataX.csv"]
 
 
 def test_what_is_neither_csv_nor_a_backup_is_refused_by_its_kind(

@@ -210,8 +210,9 @@ def upload() -> AnyResponse | tuple[str, int]:
         fields = uploads.received()
         has_backup = is_backup(sent.files, t)
     except (UploadRefused, OSError) as error:
-        # What came is removed unless it is being used.
-        if not Background(settings.data_dir).is_running:
+        # What came is removed unless it is being used. A stranger's form removes nothing.
+        is_used = Background(settings.data_dir).is_running
+        if administrators.browser() is not None and not is_used:
             sent.remove()
         if isinstance(error, UploadRefused):
             return as_files(str(error), error.status)
