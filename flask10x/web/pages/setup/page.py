@@ -71,8 +71,8 @@ def changed_meanwhile(error: ChangedMeanwhile) -> tuple[str, int]:
     """The change was made to a file that is another one by now."""
     t = preferences.texts()
     text = t(
-        "Nothing was changed: {path} was changed since the page was loaded. Load the page again,"
-        " and make the change there.",
+        "Nothing was changed: {path} was changed since the page was loaded. Go back, load that"
+        " page again, and make the change there.",
         path=str(error),
     )
     return refused(text, 409)
