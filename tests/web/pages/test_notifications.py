@@ -2,6 +2,7 @@
 
 import errno
 import html
+import json
 import re
 import stat
 import sys
@@ -163,6 +164,34 @@ def test_what_is_left_empty_is_kept_and_undoing_brings_the_former_secret_back(
     client.post("/setup/undo", data={"token": token, "number": of.changes[0].number})
     assert alerts_of(settings)["channels"]["phone"] == first
     assert TOKEN in Path(first["urls_file"]).read_text()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"tgram://123456789:{TOKEN[:35]}/987654321",
+        "discord://123456789012345678/" + "a" * 68,
+        "https://discord.com/api/webhooks/123456789012345678/" + "a" * 68,
+        "https://hooks.slack.com/services/T0123ABCD/B0123ABCD/" + "a" * 24,
+        "mqtt://user:secret@pi.local:1883/house/alerts",
+    ],
+)
+def test_a_channel_by_a_url_that_has_no_form_of_its_own_keeps_what_is_not_changed(
+    client: FlaskClient, settings: Settings, token: str, tmp_path: Path, url: str
+) -> None:
+    (tmp_path / "urls").write_text(f"{url}\n")
+    keys = {"kind": "apprise", "urls_file": str(tmp_path / "urls"), "loopback": True}
+    text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+    file = settings.data_dir / "alerts.toml"
+    file.write_text(f"# Ours.\n[channels.chat]\ndaily_max = 9\n{text}")
+    assert "chat" in client.get(PAGE).text
+    page = client.get(f"{PAGE}/channel?name=chat").text
+    assert 'name="kind" value="apprise"' in page and url not in page
+    form = {"token": token, "kind": "apprise", "name": "chat", "secret": "", "language": "ja"}
+    assert client.post(f"{PAGE}/channel", data=form | {"daily_max": "5"}).status_code == 303
+    changed = alerts_of(settings)["channels"]["chat"]
+    assert changed == {**keys, "language": "ja", "daily_max": 5} and "# Ours." in file.read_text()
+    assert (tmp_path / "urls").read_text() == f"{url}\n"
 
 
 def test_a_secret_that_was_typed_is_not_kept_when_the_file_has_changed(
