@@ -328,7 +328,7 @@ def test_a_new_house_is_set_up_and_gets_a_board(
     browser.one("input[name=place]").clear()
     browser.one("input[name=place]").send_keys("43.1,141.4")
     browser.one("form.house .actions button").click()
-    browser.wait(lambda: browser.path == "/setup/house" and browser.all("[role=status]"), "saved")
+    browser.wait(lambda: browser.path == "/setup/house?saved=1", "saved")
     browser.open("/setup/start")
     browser.one("main a[href='/setup/new-station']").click()
     browser.wait(lambda: browser.path == "/setup/new-station", "the page of boards")
