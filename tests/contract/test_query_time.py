@@ -195,7 +195,7 @@ def long_search(monkeypatch: pytest.MonkeyPatch, writer: Writer, database: Datab
         writer.submit(Reading("data", NINE + hour * HOUR, (1000, 30.0)))
     writer.step()
     rollups.follow(BUILT_IN, database)
-    monkeypatch.setattr(search, "FIRST_LOOK_HOURS", 1)
+    monkeypatch.setattr(search, "PIECE_HOURS", 1)
     monkeypatch.setattr(pages, "SEARCH_SEC", 0)
 
 

@@ -22,6 +22,7 @@ from flask10x.history.query import Bound, Query
 from flask10x.history.view import View
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
+from tests.support.corrections import corrected
 from tests.support.reference import (
     OPTIONS,
     ORDERS,
@@ -126,8 +127,8 @@ PLACES = st.integers(-2, TIMES * PACE_MS // HOUR + 2).flatmap(
 WINDOWS = st.tuples(st.none() | PLACES, st.none() | PLACES).filter(
     lambda ends: ends[0] is None or ends[1] is None or ends[0] <= ends[1]
 )
-# Small ones, so that there are many looks.
-SIZES = st.sampled_from([1, 2, 3, 7, 24])
+# Small ones, so that there are many looks and many pieces.
+SIZES = st.tuples(st.sampled_from([1, 3, 24]), st.sampled_from([1, 2, 7]))
 Window = tuple[int | None, int | None]
 
 
@@ -153,10 +154,11 @@ def test_all_pages_together_are_the_reference(
     window: Window,
     order: str | None,
     limit: int,
-    size: int,
+    sizes: tuple[int, int],
     search_sec: float,
 ) -> None:
-    monkeypatch.setattr(search, "FIRST_LOOK_HOURS", size)
+    monkeypatch.setattr(search, "FIRST_LOOK_HOURS", sizes[0])
+    monkeypatch.setattr(search, "PIECE_HOURS", sizes[1])
     expected = [row.id for row in inside(matching(reference.stored, parameters), window)]
     first = question(reference, parameters, JSON, order=order, limit=limit)
     first = replace(first, since=bound(window[0]), until=bound(window[1]))
@@ -211,7 +213,7 @@ def test_a_download_is_the_reference(
     search_sec: float,
 ) -> None:
     monkeypatch.setattr(pages, "SEARCH_SEC", search_sec)
-    monkeypatch.setattr(search, "FIRST_LOOK_HOURS", 2)
+    monkeypatch.setattr(search, "PIECE_HOURS", 2)
     expected = [row.id for row in matching(reference.stored, parameters)]
     query = question(reference, parameters, CSV, order=order)
     found = pages.rows_in_pages(reference.database, query, page_rows)
@@ -237,7 +239,7 @@ def test_a_download_is_the_reference(
         "endpoint=data3&incomplete=1",
     ],
 )
-def test_what_nothing_matches_is_not_found(
+def test_what_nothing_matches_is_not_looked_for(
     database: Database, settings: Settings, page_values: list[Any], text: str
 ) -> None:
     store_only(database, *(pico(1000 + n, NINE + n * HOUR) for n in range(10)))
@@ -245,7 +247,7 @@ def test_what_nothing_matches_is_not_found(
     store_only(database, Reading("data3", NINE, (20.0, 50.0, 1000.0, 5000.0)))
     follow(database)
     assert ids(database, settings, text) == []
-    assert len(page_values) == 1
+    assert page_values == []
 
 
 def test_only_the_hours_that_can_match_are_read(database: Database, settings: Settings) -> None:
@@ -301,8 +303,7 @@ def test_a_long_backlog_is_not_looked_through(
     execute(database.path, "DELETE FROM readings WHERE id = 6")
     rollups.follow(BUILT_IN, database)
     assert ids(database, settings, "pressure__eq=9") == []
-    # The first page that goes by hours.
-    assert len(page_values) == 2
+    assert len(page_values) == 1
 
 
 def test_deleted_readings_do_no_harm(database: Database, settings: Settings) -> None:
@@ -356,7 +357,7 @@ def test_a_search_that_ends_early_says_how_far_it_got(
         store_only(database, Reading("data", at, (900, 10.0)), Reading("data", at, (1000, 30.0)))
     store_only(database, Reading("data", NINE + 2 * HOUR + 1, (900, 30.0)))
     follow(database)
-    monkeypatch.setattr(search, "FIRST_LOOK_HOURS", 2)
+    monkeypatch.setattr(search, "PIECE_HOURS", 2)
     text = f"pressure__lt=950&temperature__gt=25&order={order}"
     query = parse_query(parse_qsl(text), settings, T, JSON)
     first = page(database, query, 0)
@@ -370,6 +371,46 @@ def test_a_search_that_ends_early_says_how_far_it_got(
     assert ([row.id for row in whole.rows], whole.reached, whole.next) == ([13], None, None)
 
 
+def test_hours_that_can_match_are_read_by_pieces_after_a_long_time_without_any(
+    database: Database, settings: Settings, page_values: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_only(database, *(pico(1000, NINE + n * HOUR) for n in range(40, 340)))
+    for n in range(40):
+        at = NINE + n * HOUR
+        store_only(database, Reading("data", at, (900, 10.0)), Reading("data", at, (1000, 30.0)))
+    follow(database)
+    monkeypatch.setattr(search, "FIRST_LOOK_HOURS", 8)
+    monkeypatch.setattr(search, "PIECE_HOURS", 5)
+    assert ids(database, settings, "endpoint=data&pressure__eq=950") == []
+    asked = [
+        sorted({value for value in values if isinstance(value, int) and 0 <= value - first < 340})
+        for values in page_values
+        for first in (NINE // HOUR,)
+    ]
+    assert len(asked) == 8
+    assert all(last - first == 4 for first, last in asked)
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_search_of_stored_values_of_a_corrected_sensor_ends_early(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    store_only(database, *(pico(1000 + n, NINE + n * HOUR) for n in range(40)))
+    follow(database)
+    monkeypatch.setattr(search, "PIECE_HOURS", 5)
+    with corrected(database, [("data", "pressure", None, None, 1.0, -500.0)]):
+        text = f"endpoint=data&pressure__eq=1020&raw=1&order={order}"
+        query: Query | None = parse_query(parse_qsl(text), settings, T, JSON)
+        assert query
+        assert page(database, query, 0).reached is not None
+        found = []
+        while query:
+            part = page(database, query, 0)
+            found += [row.id for row in part.rows]
+            query = replace(query, cursor=part.next) if part.next else None
+        assert found == [21]
+
+
 @pytest.mark.parametrize("order", ["asc", "desc"])
 def test_a_later_reading_where_a_search_ended_stands_on_one_page(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, order: str
@@ -381,7 +422,7 @@ def test_a_later_reading_where_a_search_ended_stands_on_one_page(
     # Not rolled up yet; in the last millisecond of an hour, and in the first of the next.
     later = [4 * HOUR - 1, 4 * HOUR, 2 * HOUR - 1, 2 * HOUR]
     store_only(database, *(Reading("data", NINE + ms, (900, 30.0)) for ms in later))
-    monkeypatch.setattr(search, "FIRST_LOOK_HOURS", 2)
+    monkeypatch.setattr(search, "PIECE_HOURS", 2)
     text = f"pressure__lt=950&temperature__gt=25&order={order}"
     query: Query | None = parse_query(parse_qsl(text), settings, T, JSON)
     found = []

@@ -130,6 +130,7 @@ def test_a_small_look_at_hours_finds_the_same(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "FIRST_LOOK_HOURS", 3)
+        patch.setattr(search, "PIECE_HOURS", 2)
         query = question(reference, parameters, JSON, order="desc", limit=50)
         found = page(reference.database, query).rows
     expected = [row.id for row in matching(as_shown(reference), parameters)][::-1][:50]
