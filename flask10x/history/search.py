@@ -7,6 +7,7 @@ each a range of the index. So nothing is sorted, and nothing is read beyond the 
 readings are the last few rows of the table and are all looked at; both results are merged.
 """
 
+import json
 import math
 import time
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, bindparam, case, exists, func, select
 
 from flask10x.database.cursors import MAX_CURSOR_ID, MAX_CURSOR_MS, MIN_CURSOR_MS, Cursor
-from flask10x.database.expressions import unindexed
+from flask10x.database.expressions import listed, unindexed
 from flask10x.database.tables import readings, rollups
 from flask10x.history.corrections import Corrections
 from flask10x.history.query import OPERATORS, HourValues, Query
@@ -54,9 +55,10 @@ _LAST_MS = case((_HOUR >= MAX_CURSOR_MS // HOUR_MS, MAX_CURSOR_MS), else_=(_HOUR
 
 @lru_cache(maxsize=STATEMENTS)
 def hours_statement(shape: PageShape) -> Statement:
-    """Return the statement for at most `:most` hours of stations that can have rows.
+    """Return the statement for at most `:most` pairs of endpoint and hour that can have rows.
 
-    They are from `:first` to `:last`, in their order; an hour may be repeated.
+    The hours are from `:first` to `:last`, in their order; a pair may be repeated. Each station
+    must have a condition that roll-ups can decide in part.
     """
     selects = [_possible_hours(branch, shape.filters) for branch in shape.branches]
     return merged(selects, ("hour",), shape.newest_first, "most")
@@ -64,19 +66,15 @@ def hours_statement(shape: PageShape) -> Statement:
 
 @lru_cache(maxsize=STATEMENTS)
 def rows_statement(shape: PageShape) -> Statement:
-    """Return the statement for at most `:rows` rows up to `:position`.
-
-    They are of the hours from `:first` to `:last`. Each station must have a condition that roll-ups
-    can decide in part.
-    """
+    """Return the statement for at most `:rows` rows of `:hours_ENDPOINT`, up to `:position`."""
     at = readings.c.received_at
     conditions = [unindexed(readings.c.id) <= bindparam("position"), *limits(shape, unindexed(at))]
     selects = [
         select_branch(shape.branches)
         .add_columns(rollups.c.hour)
-        # The list of possible hours has no order, but the key of the roll-ups has.
+        # The list has no order, but the key of the roll-ups has.
         .where(rollups.c.endpoint == branch.endpoint, rollups.c.measurement == branch.columns[0])
-        .where(rollups.c.hour.in_(_possible_hours(branch, shape.filters)))
+        .where(rollups.c.hour.in_(listed(f"hours_{branch.endpoint}")))
         .where(readings.c.endpoint == branch.endpoint, at >= _FIRST_MS, at <= _LAST_MS)
         .where(*conditions, *conditions_of(branch, shape.filters))
         for branch in shape.branches
@@ -93,34 +91,34 @@ def later_statement(shape: PageShape) -> Statement:
 
 
 def _possible_hours(branch: Branch, filters: tuple[FilterShape, ...]) -> Select[Any]:
-    """Return what selects the hours of a station that can have rows; an hour may be repeated."""
-    missing, table = branch.missing, rollups.alias()
-    query = select(table.c.hour).where(
-        table.c.endpoint == branch.endpoint,
-        table.c.hour >= bindparam("first"),
-        table.c.hour <= bindparam("last"),
+    """Return what selects a station and its hours that can have rows."""
+    missing = branch.missing
+    query = select(rollups.c.endpoint, rollups.c.hour).where(
+        rollups.c.endpoint == branch.endpoint,
+        rollups.c.hour >= bindparam("first"),
+        rollups.c.hour <= bindparam("last"),
     )
     # A measurement that the station does not have is missing in each reading.
     columns = dict.fromkeys(column for column, *_ in filters if column in branch.columns)
     # Each reading has a row of its first measurement, so these are all hours.
     if not branch.fits_rollups:
-        return query.where(table.c.measurement == branch.columns[0])
+        return query.where(rollups.c.measurement == branch.columns[0])
     if branch.derived and not columns:
         columns = {branch.columns[0]: None}
     if not columns:
         # There is an index of these hours alone, in their order; so not by the measurement.
-        lacking = table.c.count < table.c.readings
-        return query.where(lacking, unindexed(table.c.measurement).in_(missing))
+        lacking = rollups.c.count < rollups.c.readings
+        return query.where(lacking, unindexed(rollups.c.measurement).in_(missing))
     base, *others = columns
-    query = query.where(table.c.measurement == base, *_of_values(table, base, filters))
+    query = query.where(rollups.c.measurement == base, *_of_values(rollups, base, filters))
     for column in others:
         other = rollups.alias()
         values = _of_values(other, column, filters)
-        query = query.where(_same_hour(table, other, other.c.measurement == column, *values))
+        query = query.where(_same_hour(other, other.c.measurement == column, *values))
     if missing:
         other = rollups.alias()
         lacking = other.c.count < other.c.readings
-        query = query.where(_same_hour(table, other, other.c.measurement.in_(missing), lacking))
+        query = query.where(_same_hour(other, other.c.measurement.in_(missing), lacking))
     return query
 
 
@@ -135,9 +133,9 @@ def _of_values(
     ]
 
 
-def _same_hour(table: Any, other: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+def _same_hour(other: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists().where(
-        other.c.endpoint == table.c.endpoint, other.c.hour == table.c.hour, *conditions
+        other.c.endpoint == rollups.c.endpoint, other.c.hour == rollups.c.hour, *conditions
     )
 
 
@@ -264,15 +262,22 @@ def _of_hours(view: View, request: RowRequest, until_sec: float) -> tuple[list[A
         piece = hours[:size]
         first, last = sorted((piece[0], piece[-1]))
         ends = {"first": first, "last": last, "most": PIECE_HOURS}
-        possible = view.connection.execute(hours_statement(shape), bound | ends).scalars().all()
+        possible: Sequence[Any] = view.connection.execute(
+            hours_statement(shape), bound | ends
+        ).all()
         if len(possible) == PIECE_HOURS:
-            piece = hours[: hours.index(possible[-1]) + 1]
+            piece = hours[: hours.index(possible[-1].hour) + 1]
         else:
             size *= LOOK_FACTOR
         if possible:
-            first, last = sorted((possible[0], possible[-1]))
-            ends = {"first": first, "last": last, "rows": request.rows - len(records)}
-            records += view.connection.execute(rows_statement(shape), bound | ends)
+            # The last hour is read for all stations, because the list may end before the pair of
+            # another one.
+            chosen = {branch.endpoint: {possible[-1].hour} for branch in shape.branches}
+            for endpoint, hour in possible:
+                chosen[endpoint].add(hour)
+            texts = {f"hours_{name}": json.dumps([*numbers]) for name, numbers in chosen.items()}
+            rest = {"rows": request.rows - len(records)}
+            records += view.connection.execute(rows_statement(shape), bound | texts | rest)
         hours = hours[len(piece) :]
         if len(records) == request.rows:
             break
