@@ -22,7 +22,7 @@ from flask10x.translation import message as _
 KeyPath = tuple[str | int, ...]
 
 # What may end a list or a text. Of long ones only such lines are tried, or it would take minutes.
-_MAY_END = re.compile(r"""\s*\]|.*(?:\"{3}|'{3})""")
+_MAY_END = re.compile(r"""\s*\]|.*\]\s*(?:#.*)?$|.*(?:\"{3}|'{3})""")
 LONG_LINES = 200
 
 

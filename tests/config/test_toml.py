@@ -65,6 +65,15 @@ def test_a_table_behind_a_part_of_it_has_its_own_line() -> None:
     assert lines_of("[a.b]\n[a]\n")[("a",)] == 2
 
 
+@pytest.mark.parametrize("end", ["]", '"x"]', '"x"]  # the last', '["x", "y"] ]', "], ]"])
+def test_what_follows_a_long_list_keeps_its_lines(end: str) -> None:
+    begin = "[\n" if end.startswith("],") else ""
+    text = f"a = [\n{begin}" + '"x",\n' * 300 + f"{end}\nb = 1\n[c]\nd = 2\n"
+    lines = lines_of(text)
+    last = text.count("\n")
+    assert [lines["b",], lines["c",], lines["c", "d"]] == [last - 2, last - 1, last]
+
+
 def paths(value: Any) -> set[tuple[str | int, ...]]:
     """Every path into a decoded document."""
     items = enumerate(value) if isinstance(value, list) else value.items()
