@@ -8,6 +8,7 @@ functions: a master with one worker never loads it.
 
 import gc
 import logging
+import math
 import os
 import signal
 import sys
@@ -198,6 +199,19 @@ def _unwatched() -> Iterator[None]:
     _systemd.say("STATUS=starts")
 
 
+def _overdue_since_sec() -> float:
+    """Return since when the reading that waits longest should be stored; infinity for none.
+
+    Nothing is overdue where nothing may be written, nor on a server, which may wait for a standby.
+    """
+    if _queue_file is None or not _engine.is_file or Damage(_gauges).halted:
+        return math.inf
+    oldest_ms = _queue_file.queues.oldest_ms()
+    if oldest_ms is None:
+        return math.inf
+    return oldest_ms / 1000 + _in_force.settings.commit_interval_sec
+
+
 def _tell(level: int, line: str) -> None:
     """Write a line of the master to the log, and from WARNING up to stderr.
 
@@ -307,7 +321,7 @@ def when_ready(server: Any) -> None:
     """In the master, which listens and is about to fork: greet with the address of the pages."""
     global _replacing, _reporting  # noqa: PLW0603
     _replacing = Replacing(server, _gauges, lambda line: _tell(logging.WARNING, line))
-    _reporting = Reporting(server, _systemd, _gauges)
+    _reporting = Reporting(server, _systemd, _gauges, _overdue_since_sec)
     if workers > 1:
         _compile_templates()
     # Loaded modules stay to the end. Without this the collector visits them all again at the end of

@@ -20,6 +20,9 @@ PINGS = 4
 # Gunicorn kills a worker that has been silent for half of this, its `timeout`. It can't end one
 # that waits in the kernel.
 SILENT_WORKER_SEC = 60.0
+# A worn card may take half a minute for one commit, and a restart would not make it faster. This is
+# for a thread that waits for something that never comes.
+STUCK_SEC = 600.0
 # A worker that does not get ready after a reload is replaced meanwhile, and for longer no
 # `systemctl reload` has to wait.
 RELOAD_WITHIN_SEC = 60.0
@@ -58,11 +61,16 @@ class Reporting:
         server: Any,
         systemd: Systemd,
         gauges: Gauges,
+        overdue_since_sec: Callable[[], float],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`server` is gunicorn's arbiter; from now on it calls these methods. `clock`: seconds."""
+        """`server` is gunicorn's arbiter; from now on it calls these methods.
+
+        `overdue_since_sec` gives since when a reading should be stored, infinity where none
+        should. Seconds are those of `clock`.
+        """
         self._server, self._systemd, self._gauges = server, systemd, gauges
-        self._clock = clock
+        self._overdue_since_sec, self._clock = overdue_since_sec, clock
         self._is_ready = False
         self._reload_until_sec: float | None = None
         self._next_ping_sec = 0.0
@@ -128,6 +136,11 @@ class Reporting:
             with suppress(OSError, ValueError):
                 if self._clock() - worker.tmp.last_update() > SILENT_WORKER_SEC:
                     return f"no sign of life from worker {worker.pid}"
+        # Where storing fails it is tried again for ever: a restart would meet the same.
+        if any(slot.trouble for slot in self._gauges.slots):
+            return ""
+        if (waits_sec := self._clock() - self._overdue_since_sec()) > STUCK_SEC:
+            return f"a reading waits for {waits_sec:.0f} s"
         return ""
 
     def _status(self) -> str:

@@ -1,5 +1,6 @@
 """What systemd hears of a master, by its socket; with real ones it is in `faults/test_frozen`."""
 
+import math
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from flask10x.readings.stations import BUILT_IN
 from flask10x.server.systemd import (
     RELOAD_WITHIN_SEC,
     SILENT_WORKER_SEC,
+    STUCK_SEC,
     Reporting,
     Systemd,
 )
@@ -45,7 +47,12 @@ class Bench:
             "WATCHDOG_PID": str(PID),
         }
         self.systemd = Systemd(self.environ, PID)
-        self.reporting = Reporting(self.server, self.systemd, self.gauges, lambda: self.now_sec)
+        self.overdue_since_sec = math.inf
+        self.reporting = Reporting(
+            *(self.server, self.systemd, self.gauges),
+            lambda: self.overdue_since_sec,
+            lambda: self.now_sec,
+        )
         self.fork(0, 1)
 
     def murder(self) -> None:
@@ -145,6 +152,22 @@ def test_no_sign_of_life_from_a_worker_and_no_worker_are_not_well(ready: Bench) 
     assert "WATCHDOG=1" in ready.turns(WATCHDOG_SEC)
     ready.server.WORKERS = {}
     assert ready.turns(WATCHDOG_SEC) == []
+
+
+def test_a_reading_that_waits_for_ten_minutes_is_not_well(ready: Bench) -> None:
+    """A slow card takes less."""
+    ready.overdue_since_sec = ready.now_sec
+    assert ready.turns(STUCK_SEC) == ["WATCHDOG=1"] * int(STUCK_SEC / WATCHDOG_SEC * 4)
+    ready.turns(10)
+    assert ready.turns(WATCHDOG_SEC) == []
+    ready.overdue_since_sec = ready.now_sec
+    assert "WATCHDOG=1" in ready.turns(WATCHDOG_SEC)
+
+
+def test_a_card_that_refuses_is_tried_again_for_ever(ready: Bench) -> None:
+    ready.overdue_since_sec = ready.now_sec
+    ready.gauges.slot(1).trouble = 1
+    assert len(ready.turns(STUCK_SEC * 3)) == STUCK_SEC * 3 / WATCHDOG_SEC * 4
 
 
 def test_a_reload_ends_when_its_workers_serve(ready: Bench) -> None:
