@@ -191,13 +191,16 @@ class FairLock:
     def acquire(self, timeout_sec: float) -> None:
         """Take the lock; raises LockTimeout if its turn did not come within the time.
 
-        Raises OSError if threads of this process wait and it has no descriptor for one more.
+        So it does at once if threads of this process wait and it has no descriptor for one more.
         """
         began_sec = time.monotonic()
         try:
             fd = self._spare.pop()
         except IndexError:
-            fd = opened(self.path)
+            try:
+                fd = opened(self.path)
+            except OSError as error:
+                raise LockTimeout(str(error)) from error
 
         def lock(request: bytes) -> None:
             """Wait until the kernel grants the request."""

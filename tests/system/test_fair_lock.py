@@ -2,6 +2,7 @@
 
 import fcntl
 import random
+import resource
 import subprocess
 import sys
 import threading
@@ -357,6 +358,18 @@ def test_threads_that_wait_leave_no_open_file_behind(lock: FairLock) -> None:
     assert opened() == before
     lock.close()
     assert opened() == before - 1
+
+
+def test_a_thread_without_a_descriptor_has_no_turn(lock: FairLock) -> None:
+    """An OSError would end the thread of the writer."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lock.acquire(0)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, most[1]))
+    try:
+        with pytest.raises(LockTimeout, match="Too many open files"):
+            lock.acquire(PATIENCE_SEC)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, most)
 
 
 def test_nothing_is_written(path: Path, lock: FairLock, other: FairLock) -> None:
