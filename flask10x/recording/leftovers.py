@@ -18,7 +18,6 @@ Two workers may store pieces of one file: each transaction passes over what is n
 
 import logging
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -63,7 +62,6 @@ class Leftovers:
         self._clock = clock
         self._step_at_sec = clock()
         self._has_more = False
-        self._stored: Counter[Path] = Counter()
         self._writing: Database | None = None
         self._logged: set[Path] = set()
 
@@ -226,7 +224,7 @@ class Leftovers:
             with closing(entries_of(path)) as entries:
                 piece = [*islice((entry for entry in entries if entry.number > done), rows_max)]
             if piece:
-                self._stored[path] += self._store(database, path, queue, piece)
+                self._store(database, path, queue, piece)
             if len(piece) == rows_max:
                 return True
             path.unlink()
@@ -234,13 +232,10 @@ class Leftovers:
             raise
         except Exception as error:
             self._log_trouble(path, error)
-            return False
-        if stored := self._stored.pop(path, 0):
-            log.info("Stored %d readings that a stop had left in %s", stored, path.name)
         return False
 
-    def _store(self, database: Database, path: Path, queue: str, piece: Sequence[Entry]) -> int:
-        """Store the entries that are not settled yet, in one transaction; how many were stored."""
+    def _store(self, database: Database, path: Path, queue: str, piece: Sequence[Entry]) -> None:
+        """Store the entries that are not settled yet, in one transaction."""
         with database.commit() as connection:
             if not path.exists():
                 # All its entries are settled, and the note of that may be forgotten already.
@@ -248,11 +243,13 @@ class Leftovers:
             done = queue_notes.up_to(connection, queue)
             entries = [entry for entry in piece if entry.number > done]
             if not entries:
-                return 0
+                return
             not_stored = batch.insert_each(connection, entries, self._settings)
             queue_notes.note(connection, queue, done, piece[-1].number)
         batch.log_refusals(not_stored.refused)
-        return len(entries) - len(not_stored.duplicates)
+        # By each worker of what it has stored: another one may store the next piece.
+        if stored := len(entries) - len(not_stored.duplicates):
+            log.info("Stored %d readings that a stop had left in %s", stored, path.name)
 
     def _log_trouble(self, path: Path, error: Exception) -> None:
         if path not in self._logged:

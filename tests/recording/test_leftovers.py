@@ -261,7 +261,9 @@ def test_a_rest_is_left_to_the_next_start(
     assert stored(database) == [1, 2]
     store_all(Leftovers(in_pairs, database, clock), clock)
     assert stored(database) == [1, 2, 3, 4, 5]
-    assert caplog.messages[-1] == f"Stored 3 readings that a stop had left in {file.name}"
+    assert caplog.messages[1:] == [
+        f"Stored {number} readings that a stop had left in {file.name}" for number in (2, 2, 1)
+    ]
 
 
 def test_two_workers_store_a_file_once(in_pairs: Settings, database: Database) -> None:
