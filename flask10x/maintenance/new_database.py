@@ -44,8 +44,12 @@ OTHER_TABLES = {
     *("alembic_version", "sqlite_sequence", "sqlite_stat1", "sqlite_stat4"),
     *("_litestream_seq", "_litestream_lock"),
 }
-# How the names of the views of stations begin; a start makes those of the stations that there are.
-VIEWS = ("v_", "epoch_")
+# A view of a station: columns of the readings of one endpoint, and nothing that is called.
+_VIEW = re.compile(
+    r'CREATE VIEW "?(v|epoch)_[a-z0-9_-]+"? AS SELECT id, '
+    r"(datetime\(received_at / 1000, 'unixepoch', 'localtime'\) AS time|received_at / 1000 AS time)"
+    r", [^();]* FROM readings WHERE endpoint = '[a-z0-9_-]+'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ class _Filling:
             self._raise_sequences()
 
     def _present_tables(self) -> set[str]:
-        """Return the names of the file's tables that are ours; name what else it has."""
+        """Return the names of the file's tables that are ours; make its views, name the rest."""
         columns: list[ColumnElement[Any]] = [column("type"), column("name"), column("sql")]
         with self._target.reader.begin() as connection:
             ours = {*dialects.statements_of(connection).views(connection), *OTHER_TABLES}
@@ -136,8 +140,11 @@ class _Filling:
             is_virtual = re.match(r"\s*CREATE\s+VIRTUAL\b", sql or "", re.IGNORECASE)
             if kind == "table" and not is_virtual and name in ours:
                 present.add(name)
-            elif kind == "view" and name.startswith(VIEWS):
-                continue
+            elif kind == "view" and _VIEW.fullmatch(sql or ""):
+                # Also of a former station, whose views no start makes.
+                with self._target.commit() as connection:
+                    if name.lower() not in dialects.statements_of(connection).views(connection):
+                        connection.exec_driver_sql(sql)
             elif kind != "index" or (sql and name not in ours):
                 self._reject(kind, _("{name}: not Flask10X's").format(name=name), sql)
         return present

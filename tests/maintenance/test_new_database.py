@@ -255,15 +255,19 @@ def test_a_value_that_would_break_something_is_not_taken(
 def test_what_is_not_ours_is_named_and_left(
     path: Path, copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A trigger would run with each reading; views of stations are made by the migrations."""
+    """A trigger would run with each reading; views of stations come back, also of former ones."""
+    of_station = (
+        "CREATE VIEW v_former AS SELECT id, datetime(received_at / 1000, 'unixepoch', 'localtime')"
+        " AS time, former_lux FROM readings WHERE endpoint = 'former'"
+    )
     change(
         copy,
         "ALTER TABLE readings ADD COLUMN former_lux REAL",
         'ALTER TABLE readings ADD COLUMN "its own" REAL',
         'UPDATE readings SET former_lux = 7, "its own" = 8 WHERE id = 2',
-        "CREATE VIEW v_former AS SELECT id, former_lux FROM readings WHERE endpoint = 'former'",
+        of_station,
         "CREATE TRIGGER gone AFTER INSERT ON readings BEGIN DELETE FROM readings; END",
-        "CREATE VIEW mine_too AS SELECT id, (SELECT 1) AS time FROM readings",
+        "CREATE VIEW v_mine AS SELECT id, (SELECT 1) AS time FROM readings",
         "CREATE TABLE mine (x)",
         "CREATE UNIQUE INDEX alone ON readings (endpoint, received_at, id)",
     )
@@ -273,7 +277,7 @@ def test_what_is_not_ours_is_named_and_left(
         ("readings", "columns that are not Flask10X's"),
         ("table", "mine: not Flask10X's"),
         ("trigger", "gone: not Flask10X's"),
-        ("view", "mine_too: not Flask10X's"),
+        ("view", "v_mine: not Flask10X's"),
     ]
     by_name = {name: row for name, _why, row in rejected}
     assert by_name["readings"] == {"id": 2, "its own": 8.0}
@@ -281,7 +285,8 @@ def test_what_is_not_ours_is_named_and_left(
     assert select(path, "SELECT id, former_lux FROM readings WHERE former_lux IS NOT NULL") == [
         (2, 7.0)
     ]
-    others = "SELECT name FROM sqlite_master WHERE name IN ('gone', 'mine_too', 'mine', 'v_former')"
+    assert select(path, "SELECT sql FROM sqlite_master WHERE name = 'v_former'") == [(of_station,)]
+    others = "SELECT name FROM sqlite_master WHERE name IN ('gone', 'v_mine', 'mine', 'alone')"
     assert select(path, others) == []
 
 
