@@ -354,6 +354,25 @@ def test_a_backup_of_another_history_is_no_witness(house: House) -> None:
     assert "reading" not in {each.kind for each in house.verify().differences}
 
 
+@pytest.mark.parametrize("is_exported", [True, False])
+def test_the_newest_saved_reading_may_rot_at_two_places(house: House, is_exported: bool) -> None:
+    """The backup is compared all the same: it is of the same history."""
+    if not is_exported:
+        shutil.rmtree(house.settings.csv_dir)
+    values = f"SELECT * FROM readings WHERE id IN (101, {SAVED}) ORDER BY id"
+    right = select(house.file, values)
+    execute(
+        house.file,
+        f"UPDATE readings SET co2 = co2 + 8, temperature = temperature + 8 WHERE id = {SAVED}",
+        "UPDATE readings SET temperature = temperature + 8 WHERE id = 101",
+    )
+    found = house.verify()
+    assert {each.number for each in found.open if each.kind == "reading"} == {101, SAVED}
+    assert found.backup_readings == SAVED
+    repaired = house.verify(repair=True)
+    assert is_exported == (select(house.file, values) == right) == (not repaired.open)
+
+
 @pytest.mark.sqlite_only("damages its file")
 def test_a_broken_page_is_said_to_be_unreadable(house: House) -> None:
     place = next(each for each in stored_values(house.file, "readings") if each.row == (150,))
