@@ -131,6 +131,8 @@ def pieces(connection: Connection, table: CopiedTable) -> Iterator[list[CopiedRo
             columns.append(table.sql.c[name] if name in table.sql.c else measurement(name))
     key = [table.sql.c[name] for name in table.key]
     query = select(*columns).order_by(*key).limit(table.piece_rows)
+    if table.sql is counters:
+        query = query.where(~is_copy_note())
     place: Any = tuple_(*key)
     rows = list(map(tuple, connection.execute(query)))
     while rows:

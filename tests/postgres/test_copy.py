@@ -266,6 +266,14 @@ def test_a_copy_is_no_target(source: Settings, target: Settings) -> None:
         copy(source, target)
 
 
+def test_the_note_of_an_older_copy_is_no_row(source: Settings, target: Settings) -> None:
+    """Versions before this one left it in a copy that was finished."""
+    with closing(Database(source)) as database, database.commit() as connection:
+        connection.exec_driver_sql("INSERT INTO counters VALUES ('copy of sqlite:///x', 5)")
+    copy(source, target)
+    assert differences(source, target) == []
+
+
 def test_readings_of_a_stop_are_stored_first(source: Settings, target: Settings) -> None:
     (source.data_dir / "leftover-7-1.jsonl").write_text("")
     with pytest.raises(DatabaseCopyError, match=r"readings wait in .*; start the service"):
