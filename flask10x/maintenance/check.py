@@ -307,7 +307,11 @@ def _backups(settings: Settings, facts: Facts, finding: Finding, *, full: bool) 
     """Return the finding of the pages, and whether the newest backup, or each, has its SHA-256."""
     newest = facts.backup
     if newest is None:
-        return _line("backup", finding)
+        line = _line("backup", finding)
+        if finding.level == "off":
+            # In the words of the page: a missing one is never called fine.
+            return replace(line, text=f"{_('none yet')} ({settings.backup_dir})")
+        return line
     folder = settings.backup_dir
     try:
         files = backup_files.finished(folder) if full else [newest.path]

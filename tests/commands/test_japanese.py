@@ -239,8 +239,8 @@ def test_an_export_and_what_mends_its_file(settings: Settings, tmp_path: Path) -
     assert "; 不一致: 2 行目: ファイルは b'2025-08-24 10:46:41,999.5,25.0\\r\\n'、" in different
     refused = said(tmp_path, "export", NAME, status=1)
     assert refused == (
-        f"{file}: すでに書き出した行が変更されています。何も書き込んでいません。"
-        f"対処: flask10x export --rebuild {NAME}\n"
+        f"{file}: すでに書き出した行が変更されているか、末尾の行がなくなっています。"
+        f"何も書き込んでいません。対処: flask10x export --rebuild {NAME}\n"
     )
 
 
@@ -252,7 +252,7 @@ def test_a_check(settings: Settings, tmp_path: Path) -> None:
     assert all(re.match(r"(ok  |WARN|FAIL) [A-Za-z]+: ", line) for line in lines)
     assert SOUND in lines
     assert "WARN service: 動いていません" in lines
-    assert f"ok   backup: {tmp_path / 'backups'} にバックアップがありません。" in lines
+    assert f"ok   backup: まだありません ({tmp_path / 'backups'})" in lines
     english = {line for line in lines if line.partition(": ")[2].isascii()}
     assert english == names_and_numbers(settings)
 

@@ -525,7 +525,7 @@ def test_a_version_that_can_lose_rows(
 
 def test_backups(settings: Settings, writer: Writer, now: None) -> None:
     none = f"backup: There is no backup in {settings.backup_dir}."
-    assert findings_of(settings, "backup") == [f"ok   {none}"]
+    assert findings_of(settings, "backup") == [f"ok   backup: none yet ({settings.backup_dir})"]
     settings.backup_dir.mkdir()
     (settings.backup_dir / ".flask10x-backup-1.tmp").write_text("x")
     store(writer, pico(1, AT - 73 * 3_600_000))
