@@ -46,9 +46,9 @@ NOT_DESCRIBED = {"HEAD", "OPTIONS"}
 # What belongs to pages: their forms, files and programs for boards.
 OF_PAGES = {
     *(("get", path) for path in ("/devices/{name}/{kind}", "/static/{filename}")),
-    *(("get", f"/setup/{path}") for path in ("link/{link}", "stations/{name}", "start/{step}")),
+    *(("get", f"/setup/{path}") for path in ("link/{link}", "stations/{name}")),
     ("get", "/setup/new-station/program"),
-    *(("post", f"/setup/{path}") for path in ("end", "house", "link", "start/{step}", "undo")),
+    *(("post", f"/setup/{path}") for path in ("end", "house", "link", "undo")),
     *(("post", f"/setup/stations{path}") for path in ("", "/{name}", "/{name}/ignore")),
     *(
         ("post", f"/setup/notifications{path}")
