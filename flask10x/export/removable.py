@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from gettext import gettext as _
 from pathlib import Path
 from typing import Literal
 
@@ -56,10 +57,6 @@ class ReadingObstacle:
     obstacle: Obstacle
     path: str = ""
     """The archived file, or columns; empty for the station's own file, and for an unknown one."""
-
-    def __str__(self) -> str:
-        name = self.obstacle.replace("_", " ")
-        return f"{name}: {self.path}" if self.path else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +193,30 @@ def keep(connection: Connection, file: ProvingFile, floor: Floor | None) -> None
         record(connection, load_files(connection), replace(file.archived, position=position))
     elif floor != file.position.floor:
         put_floor(connection, file.target.name, floor)
+
+
+def in_words(reading: ReadingObstacle) -> str:
+    """Say, for people, why no file proves a reading now."""
+    texts: dict[Obstacle, str] = {
+        "never_exported": _("no export of this station has written its CSV file"),
+        "interrupted": _("an export was interrupted"),
+        "file_gone": _("the CSV file is gone"),
+        "file_changed": _("the CSV file was touched since the last export"),
+        "other_columns": _("the station's columns have changed"),
+        "other_zone": _("the CSV file is in another time zone"),
+        "other_host": _("another host has the CSV file"),
+        "imported": _("they were imported, and no export or rebuild has written them"),
+        "in_no_known_file": _("the file that has them is unknown"),
+        "values_in_no_file": _(
+            "no CSV file has values of measurements that the station has no more"
+        ),
+        "archived_gone": _("the archived file that has them is gone, or was moved away"),
+        "archived_changed": _("the archived file that has them is not what it was"),
+        "archived_columns": _("the columns of the archived file are unknown"),
+        "archived_zone": _("the archived file is in a time zone that this system does not know"),
+    }
+    text = texts[reading.obstacle]
+    return f"{text}: {reading.path}" if reading.path else text
 
 
 def command(target: Target, reading: ReadingObstacle) -> str:

@@ -128,8 +128,9 @@ def _kept_by(target: Target) -> Iterator[str]:
         return
     (columns,) = target.rows.columns_with_values([row[0]]).values()
     if obstacle := removable.hindrance(target, row[0], columns):
-        text = _("old readings stay in the database ({obstacle}); run: {command}")
-        yield text.format(obstacle=obstacle, command=removable.command(target, obstacle))
+        text = _("old readings stay in the database, for {why}; run: {command}")
+        why, command = removable.in_words(obstacle), removable.command(target, obstacle)
+        yield text.format(why=why, command=command)
 
 
 def _compare(
