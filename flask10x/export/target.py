@@ -156,13 +156,17 @@ class Target:
         return text.format(here=self.zone_name, before=before.zone)
 
     # A rebuilt file lies beside the old one until its position is committed, and takes the name
-    # after that. So it needs no intent: a file there that is what the position says goes on.
+    # after that. So it needs no intent: a file there that is what the position says goes on. The
+    # mark of that position has no ctime yet. With one, the rebuild ended before its commit, maybe
+    # before it had compared the old rows.
 
     def is_rebuilt_beside(self) -> bool:
         """Check that a rebuild was interrupted: its file has still to take the name."""
         position = self.state.position
         with CsvFile.open(fresh_path(self.path), write=False) or nullcontext() as file:
             if file is None or position is None or position.mark == NOTHING:
+                return False
+            if position.mark.changed_ns:
                 return False
             return file.size == position.mark.size_bytes and position.is_in(file)
 

@@ -345,6 +345,21 @@ def test_a_rebuild_is_interrupted_when_its_file_has_the_name(
     assert not export_in("UTC", verify).failed
 
 
+def test_a_rebuild_that_was_comparing_old_rows_is_given_up(
+    settings: Settings, export_in: In, rebuild_killed_in: Callable[..., None]
+) -> None:
+    """Its file is what the last export left, without the row that the database lacks."""
+    store(settings, 0)
+    export_in("Asia/Tokyo")
+    put(settings, HEADER + lines(0, 7))
+    rebuild_killed_in("Asia/Tokyo", "check_old_rows")
+    outcome = export_in("Asia/Tokyo")
+    assert outcome.failed
+    assert "the file goes on behind the last exported row" in outcome.text
+    assert csv_file(settings).read_bytes() == HEADER + lines(0, 7)
+    assert [each.name for each in settings.csv_dir.iterdir()] == [NAME]
+
+
 def test_no_file_of_an_interrupted_rebuild_is_imported(
     settings: Settings,
     make_settings: MakeSettings,
