@@ -147,7 +147,7 @@ def require_finished(settings: Settings, connection: Connection) -> None:
 
 
 def require_newest(settings: Settings, connection: Connection) -> None:
-    """Raise SchemaError unless the database is at this program's version, and say what helps.
+    """Raise SchemaError unless the database is whole and of this program's version.
 
     Raises sqlalchemy.exc.DBAPIError when it can't be read now.
     """
@@ -160,6 +160,7 @@ def require_newest(settings: Settings, connection: Connection) -> None:
     require_known(at, shown_name(settings))
     newest = all_revisions()[-1]
     if at == newest:
+        require_finished(settings, connection)
         return
     text = _(
         "{database} is at version {version}, and {newest} is needed: the database is older than"

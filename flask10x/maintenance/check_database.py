@@ -20,6 +20,7 @@ from flask10x.database.paths import JOURNAL, WAL, beside, shown_name
 from flask10x.database.sqlite.file import damages, open_read_only
 from flask10x.database.station_columns import missing_columns, rollups_fit
 from flask10x.database.tables import readings, rejected
+from flask10x.errors import SchemaError
 from flask10x.export import only_copies
 from flask10x.export.files import load_files
 from flask10x.export.rows import first_received
@@ -143,6 +144,11 @@ class DatabaseCheck:
         details = {"revision": version, "newest": newest}
         text = _("{version}, the newest").format(version=version)
         if version == newest:
+            try:
+                schema.require_finished(self._settings, connection)
+            except SchemaError as error:
+                yield CheckLine("FAIL", "schema", str(error), details)
+                return
             stations = self._settings.stations
             if stations.file and (missing := missing_columns(connection, stations)):
                 level = "WARN"

@@ -35,6 +35,7 @@ from flask10x.recording.writer import Writer
 from flask10x.system import disk
 from flask10x.system.locks import lock_path
 from tests.conftest import MakeSettings
+from tests.support.commands import run_command
 from tests.support.databases import ON_POSTGRES, environment_of
 from tests.support.outside_faults import small_disk
 from tests.support.rows import execute, file_row, pico
@@ -221,6 +222,18 @@ def test_a_schema_that_no_migration_goes_on_from(
     # What else that database has may be of another form.
     assert findings_of(settings, "exported") == []
     assert run(settings).exit_code == 1
+
+
+def test_an_unfinished_copy_is_taken_by_no_command(
+    settings: Settings, writer: Writer, path: Path
+) -> None:
+    execute(path, "INSERT INTO counters VALUES ('copy of sqlite:///old', 0)")
+    said = " is an unfinished copy of sqlite:///old: delete it, and copy again into an empty"
+    (line,) = findings_of(settings, "schema")
+    assert line.startswith("FAIL schema: ") and said in line
+    for command in ("export", "verify", "rollups"):
+        result = run_command([command], environment_of(settings.data_dir))
+        assert (result.returncode, said in result.stderr.decode()) == (1, True), command
 
 
 def test_a_newer_schema(settings: Settings, writer: Writer, path: Path) -> None:
