@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from flask10x.database import queue_notes
+from flask10x.database import queue_notes, schema
 from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.expressions import number_of
@@ -180,3 +180,29 @@ def test_numbers_are_copied(hosts: Hosts, kitchen: Database, tmp_path: Path) -> 
             noted(database, "a", 601)
             count_keys(database, 300, 310)
             assert (up_to(database, "a"), count_of(database)) == (601, 310)
+
+
+def test_a_note_under_several_names_keeps_its_last_number(hosts: Hosts, kitchen: Database) -> None:
+    """0025: else what is left of the queue would be stored again."""
+    schema.downgrade(hosts.settings("kitchen"), "0024")
+    hosts.run("DELETE FROM log WHERE name <> 'readings'")
+    for name, number in (
+        ("queue a", 40),
+        ("queue a#00000000000002", 700),
+        ("queue a#00000000000009", 2500),
+        ("queue a#0000000000000a", 2600),
+        ("queue a rejected#00000000000000", 3),
+        ("queue b", 7),
+        ("accepted keys#00000002000001", 300),
+    ):
+        row = "INSERT INTO log (name, last_id, host) VALUES (%s, %s, 'kitchen')"
+        hosts.run(row, name, number)
+    schema.upgrade(hosts.settings("kitchen"))
+    assert hosts.run(NAMED, "%") == [
+        ("accepted keys", 300),
+        ("queue a", 2600),
+        ("queue a rejected", 3),
+        ("queue b", 7),
+        ("readings", 0),
+    ]
+    assert (up_to(kitchen, "a"), count_of(kitchen)) == (2600, 300)
