@@ -73,6 +73,9 @@ class Statements(Protocol):
     ) -> int:
         """Insert one of them; its id."""
 
+    def waits_briefly(self, connection: Connection, wait_ms: int) -> AbstractContextManager[None]:
+        """In the block a statement waits no longer than this for a lock."""
+
     def file_bytes(self, connection: Connection, path: Path) -> int:
         """How much of the disk of this path the database has in use."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flask10x.database import dialects
 from flask10x.health import copies
 from flask10x.health.checks import Facts, Heard
 from flask10x.health.database import Obstacle, obstacles_met, server_state
@@ -13,6 +14,10 @@ from flask10x.runtime.waiting import Waiting
 from flask10x.web import context
 from flask10x.web.cards import latest
 from flask10x.web.context import alert_state
+
+# A database that is locked for reading is so for hours or for milliseconds. On PostgreSQL a server
+# that is waited for longer counts as one that does not answer.
+BUSY_MS = 250
 
 
 @dataclass(kw_only=True, slots=True)
@@ -40,6 +45,7 @@ def gathered(store: Store | Waiting, now_ms: int) -> HouseFacts:
         facts.part("database"),
         database.promptly(),
         database.query() as connection,
+        dialects.statements_of(connection).waits_briefly(connection, BUSY_MS),
     ):
         view = context.view_of(connection)
         facts.read_database(settings, view)

@@ -247,6 +247,13 @@ def put_rows(
         ) from error
 
 
+@contextmanager
+def waits_briefly(connection: Connection, wait_ms: int) -> Iterator[None]:
+    """In the transaction nothing waits for longer than that for a lock: of a migration, say."""
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {wait_ms}")
+    yield
+
+
 def file_bytes(_connection: Connection, _path: Path) -> int:
     """None of it is on a disk of this machine, as far as this machine knows."""
     return 0

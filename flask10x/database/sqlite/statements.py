@@ -108,6 +108,19 @@ def put_rows(
     connection.exec_driver_sql(_statement(names, into), list(rows))
 
 
+@contextmanager
+def waits_briefly(connection: Connection, wait_ms: int) -> Iterator[None]:
+    """In the block of a reading transaction nothing waits for longer than that for a lock."""
+    driver: Any = connection.connection.driver_connection
+    (usual_ms,) = driver.execute("PRAGMA busy_timeout").fetchone()
+    driver.execute(f"PRAGMA busy_timeout = {wait_ms}").close()
+    try:
+        yield
+    finally:
+        if not connection.invalidated:
+            driver.execute(f"PRAGMA busy_timeout = {usual_ms}").close()
+
+
 def file_bytes(connection: Connection, path: Path) -> int:
     """What the file has in use; removed readings have left the rest in it for new ones to take."""
     # https://www.sqlite.org/pragma.html#pragfunc

@@ -389,7 +389,9 @@ def test_a_locked_database_does_not_delay_the_page(
     store.database.reader.dispose()
     store.database.writer.dispose()
     with read_lock(store.database.path):
+        begin_sec = time.monotonic()
         page = Shown(client)
+        assert time.monotonic() - begin_sec < 4
         assert page.moods["received"] == "unknown"
         assert LOCKED in page.said["received"]
     assert Shown(client).moods["received"] == "good"
