@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
@@ -146,6 +146,14 @@ def held(tmp_path: Path) -> Iterator[HeldService]:
         service.discard()
 
 
+def took_sec(held: HeldService, away: Callable[[], None], workers: int) -> float:
+    """How long until so many workers have booted, those before included."""
+    began = time.monotonic()
+    away()
+    wait_until(lambda: held.output().count("Booting worker") >= workers, 60, "it runs again")
+    return time.monotonic() - began
+
+
 def test_no_sender_is_refused_whatever_restarts(held: HeldService) -> None:
     began = time.monotonic()
     held.start()
@@ -153,15 +161,14 @@ def test_no_sender_is_refused_whatever_restarts(held: HeldService) -> None:
     senders = Senders(held.port)
     with senders.sending():
         time.sleep(SETTLED_SEC)
-        held.restart()
-        wait_until(lambda: held.output().count("Booting worker") >= 4, 60, "it runs again")
+        back_sec = [took_sec(held, held.restart, 4)]
         time.sleep(SETTLED_SEC)
-        held.kill()
-        wait_until(lambda: held.output().count("Booting worker") >= 6, 60, "it runs again")
+        back_sec.append(took_sec(held, held.kill, 6))
         time.sleep(SETTLED_SEC)
     assert (senders.refused, senders.sent_later) == ([], 0)
-    # Beside other tests a start takes several times as long.
-    assert senders.slowest_sec < max(ANSWERED_WITHIN_SEC, RESTART_SEC + 3 * start_sec)
+    # A worker that has booted is yet to load the program, in less than a whole start. On a busy
+    # machine all of it takes several times as long.
+    assert senders.slowest_sec < max(ANSWERED_WITHIN_SEC, max(back_sec) + start_sec)
     held.wait_for_rows(len(senders.answered))
     stored = [value for (value,) in held.rows("SELECT gas_resistance FROM readings")]
     assert len({*stored}) == len(stored)

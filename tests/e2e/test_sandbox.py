@@ -190,24 +190,6 @@ def test_litestream_works_in_its_sandbox(service: MakeService, tmp_path: Path) -
     assert sandbox.violations() == []
 
 
-@needs_litestream
-@pytest.mark.sqlite_only("Litestream replicates files of SQLite")
-@pytest.mark.usefixtures("need_sandbox")
-def test_the_replica_is_compared_in_the_sandbox(service: MakeService, tmp_path: Path) -> None:
-    running = service(ack="committed")
-    litestream = Litestream(running)
-    litestream.start()
-    assert running.post("data", GOOD).status == 200
-    wait_until(lambda: len(litestream.carried()) == 1, PATIENCE_SEC, "it carries")
-    sandbox = Sandbox("flask10x-verify.service", tmp_path / "calls")
-    running.wrapper = sandbox.command
-    done = running.run("-m", "flask10x", "verify")
-    litestream.kill()
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "the replica: 1 reading of file://" in done.stdout
-    assert sandbox.violations() == []
-
-
 @pytest.mark.usefixtures("need_sandbox")
 def test_the_sandbox_holds_what_the_unit_says(tmp_path: Path) -> None:
     """Else the tests above would prove nothing."""
