@@ -2,10 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Many tests wait for real processes, so twice the cores is not too many; with three times `make test` takes longer.
+# Many tests wait for real processes, so twice the cores is not too many; with three times `make test` and `make tools` take longer.
 PROCESSES ?= 4
-# Those of the tools wait for more.
-tools tools-postgres: PROCESSES := 6
 # Who runs the program takes the charts alone. Tests take all of npm's packages, in one go: each `npm ci` begins anew.
 OMIT := --omit=dev
 test test-python test-postgres tools tools-postgres: OMIT :=
