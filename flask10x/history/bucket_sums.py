@@ -305,10 +305,14 @@ class _Adder:
         """Add all readings of these pieces."""
         for batch in self._batches(pieces):
             by_form: defaultdict[_Form, list[_Span]] = defaultdict(list)
-            for span in batch:
-                branch = self._request.branches[span.group.endpoint]
+            for endpoint, of_group in groupby(batch, lambda span: span.group.endpoint):
+                spans_of_group, branch = [*of_group], self._request.branches[endpoint]
                 has_conditions = self._request.filters or branch.missing
-                by_form[tuple(span.group.lines), branch if has_conditions else None].append(span)
+                # The spans have no hidden readings, which would be looked for with each reading.
+                corrected = tuple(each for each in branch.corrected if each[1] != branch.hidden)
+                branch = branch._replace(hidden=(), corrected=corrected)
+                columns = tuple(spans_of_group[0].group.lines)
+                by_form[columns, branch if has_conditions else None] += spans_of_group
             forms = [*by_form]
             for first in range(0, len(forms), MOST_FORMS):
                 some = tuple(forms[first : first + MOST_FORMS])
@@ -330,10 +334,11 @@ class _Adder:
                 continue
             group, run, segments = spans_of[form][place]
             group.readings += count
+            bucket = self._place(run, step)
             parts = zip(group.lines.values(), fours(sums), segments, strict=False)
             for line, stored, segment in parts:
                 if (shown := as_shown(stored, segment))[0]:
-                    line.add(self._place(run, step), *shown)
+                    line.add(bucket, *shown)
 
     def _filled(
         self, group: _Group, low_ms: int, high_ms: int, *, of_hours: bool = False

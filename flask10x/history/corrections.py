@@ -94,16 +94,18 @@ class Corrections:
     ) -> Iterator[tuple[int, int, list[Segment]]]:
         """Yield the pieces of a range in which each of these columns is shown in one way.
 
-        They are in the order of time: both ends, and a segment for each column.
+        They are in the order of time: both ends, and a segment that tells how, for each column.
         """
-        if not self.touches(endpoint, columns):
-            yield first_ms, last_ms, [Segment(first_ms, last_ms)] * len(columns)
-            return
-        parts = [self.segments(endpoint, column, first_ms, last_ms) for column in columns]
-        starts = sorted({segment.first_ms for of_column in parts for segment in of_column})
-        for begin_ms, after_ms in pairwise([*starts, last_ms + 1]):
-            ends = begin_ms, after_ms - 1
-            yield (*ends, [self.segments(endpoint, column, *ends)[0] for column in columns])
+        of_columns = [self.of(endpoint, column) for column in columns]
+        starts = {first_ms}
+        for segments in dict.fromkeys(of_columns):
+            for segment in within(segments, first_ms, last_ms):
+                starts |= {max(segment[0], first_ms), segment[1] + 1}
+        within_range = sorted(start for start in starts if start <= last_ms)
+        for begin_ms, after_ms in pairwise([*within_range, last_ms + 1]):
+            stored = Segment(begin_ms, after_ms - 1)
+            shown = [_at(segments, begin_ms) or stored for segments in of_columns]
+            yield begin_ms, after_ms - 1, shown
 
     def touches(self, endpoint: str, columns: Sequence[str]) -> bool:
         """Return whether a correction affects any of these columns of a station."""
