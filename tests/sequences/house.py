@@ -9,10 +9,11 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http.client import HTTPConnection, HTTPException
@@ -277,8 +278,17 @@ class House:
             self._expect(self._command("export", name))
             done = self._command("export", "--rebuild", name)
         self._expect(done)
+        if self._ends_with(name) != self._path(endpoint):
+            # Until an export has ended it, the file is that of the station by its former name.
+            self._expect(self._command("export", name))
         if done.returncode == 0 and not self.troubles:
             check_lines(self.model, self.files, self._path(endpoint))
+
+    def _ends_with(self, name: str) -> str:
+        """Return the station whose rows the file of this name has."""
+        query = "SELECT endpoint FROM csv_files WHERE name = ? AND kind = 'current'"
+        with closing(sqlite3.connect(self.service.database)) as connection:
+            return str(connection.execute(query, (name,)).fetchone()[0])
 
     def move_away(self, endpoint: str, told: bool) -> None:
         """A person archives a file by hand; the next export begins a new one."""
@@ -453,8 +463,10 @@ class House:
             self._refused(ahead)
         if mended:
             self._mend()
-            if not self.troubles and backup is not self.backups[-1]:
-                # The newest one has the rows as they were before they were imported.
+            newest = max((self.service.data_dir / "backups").glob("*.sqlite3"))
+            if not self.troubles and backup.path != newest:
+                # The newest one, perhaps of a command that was killed too late, has the rows as
+                # they were before they were imported.
                 self.backup()
 
     def _ahead_of(self, backup: Backup) -> list[Path]:
