@@ -464,7 +464,7 @@ class House:
         if mended:
             self._mend()
             newest = max((self.service.data_dir / "backups").glob("*.sqlite3"))
-            if not self.troubles and backup.path != newest:
+            if not self.troubles - {KILLED} and backup.path != newest:
                 # The newest one, perhaps of a command that was killed too late, has the rows as
                 # they were before they were imported.
                 self.backup()
