@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from flask10x.config import settings, station_file
 from flask10x.config.settings import Settings
 from flask10x.config.station_keys import RESERVED_COLUMNS, RESERVED_ENDPOINTS
+from flask10x.database import schema
 from flask10x.database.tables import metadata
 from flask10x.errors import SettingsError, StationsError
 from flask10x.readings.bands import Band
 from flask10x.readings.stations import BUILT_IN, Fault, Measurement, Station
 from flask10x.recording import shared_queue
-from tests.conftest import MakeApp
+from tests.conftest import MakeApp, MakeSettings
 from tests.support import schemas
 
 FILE = Path("/srv/stations.toml")
@@ -751,11 +752,12 @@ def test_the_names_of_all_routes_are_reserved_and_no_others(app: Flask) -> None:
 @pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("name", ["events", "health"])
 def test_a_station_may_have_the_name_of_what_is_only_asked_for(
-    make_app: MakeApp, tmp_path: Path, name: str
+    make_app: MakeApp, make_settings: MakeSettings, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "stations.toml").write_text(
         f'[stations.{name}.measurements.level]\nunit = ""\n', encoding="utf-8"
     )
+    schema.upgrade(make_settings())
     client = make_app().test_client()
     assert client.post(f"/{name}", json={"level": 1}).status_code == 200
     # Whether or not the writer runs.
