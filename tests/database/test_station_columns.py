@@ -166,15 +166,15 @@ def test_of_two_that_add_at_once_both_are_content(
     """The other one comes between the look and the first change."""
     first = True
 
-    def meanwhile(*_connection: object) -> None:
+    def add_first(*_connection: object) -> None:
         nonlocal first
         if first:
             first = False
             schema.upgrade(with_balcony)
 
     with closing(Database(with_balcony)) as own:
-        # Its transaction has ended then, and with it what it locked on a server.
-        event.listen(own.reader, "checkin", meanwhile)
+        # A connection is checked in when its transaction has ended and holds no lock any more.
+        event.listen(own.reader, "checkin", add_first)
         assert station_columns.fit(own, WITH_BALCONY) == ["soil_wet"]
     assert not first
     assert [name for name, _ in columns(database.path)].count("soil_wet") == 1

@@ -147,7 +147,7 @@ def held(tmp_path: Path) -> Iterator[HeldService]:
 
 
 def took_sec(held: HeldService, away: Callable[[], None], workers: int) -> float:
-    """How long until so many workers have booted, those before included."""
+    """Return how many seconds pass until the log counts so many booted workers."""
     began = time.monotonic()
     away()
     wait_until(lambda: held.output().count("Booting worker") >= workers, 60, "it runs again")
@@ -166,8 +166,7 @@ def test_no_sender_is_refused_whatever_restarts(held: HeldService) -> None:
         back_sec.append(took_sec(held, held.kill, 6))
         time.sleep(SETTLED_SEC)
     assert (senders.refused, senders.sent_later) == ([], 0)
-    # A worker that has booted is yet to load the program, in less than a whole start. On a busy
-    # machine all of it takes several times as long.
+    # A booted worker still has to load the program, which takes less than a whole start.
     assert senders.slowest_sec < max(ANSWERED_WITHIN_SEC, max(back_sec) + start_sec)
     held.wait_for_rows(len(senders.answered))
     stored = [value for (value,) in held.rows("SELECT gas_resistance FROM readings")]

@@ -232,7 +232,7 @@ class House:
             for number, row in self.model.refused.items()
             if row.endpoint == self.own.name
             and self.own.maximum > HOT
-            # What was sent while the station had fewer measurements still lacks them.
+            # A reading sent without humidity stays rejected once the station requires humidity.
             and ("humidity" in row.cells or not self.own.is_humid)
         ]
         if done.returncode:
@@ -281,14 +281,15 @@ class House:
             self._expect(self._command("export", name))
             done = self._command("export", "--rebuild", name)
         self._expect(done)
-        if self._ends_with(name) != self._path(endpoint):
-            # Until an export has ended it, the file is that of the station by its former name.
+        if self._station_of(name) != self._path(endpoint):
+            # The rebuilt file belongs to the station's former name. The next export ends that file
+            # and begins one for the new name.
             self._expect(self._command("export", name))
         if done.returncode == 0 and not self.troubles:
             check_lines(self.model, self.files, self._path(endpoint))
 
-    def _ends_with(self, name: str) -> str:
-        """Return the station whose rows the file of this name has."""
+    def _station_of(self, name: str) -> str:
+        """Return the endpoint whose rows the CSV file of this name has."""
         query = "SELECT endpoint FROM csv_files WHERE name = ? AND kind = 'current'"
         with closing(sqlite3.connect(self.service.database)) as connection:
             return str(connection.execute(query, (name,)).fetchone()[0])
@@ -468,8 +469,8 @@ class House:
             self._mend()
             newest = max((self.service.data_dir / "backups").glob("*.sqlite3"))
             if not self.troubles - {KILLED} and backup.path != newest:
-                # The newest one, perhaps of a command that was killed too late, has the rows as
-                # they were before they were imported.
+                # The newest backup has the rows as they were before the import. A killed `backup`
+                # may have made it.
                 self.backup()
 
     def _ahead_of(self, backup: Backup) -> list[Path]:

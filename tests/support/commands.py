@@ -91,7 +91,7 @@ class Commands:
         first_sec = within_sec if kill_after_sec is None else kill_after_sec
         status = None if child is None else self._answer(first_sec)
         if status is None and child is not None and kill_after_sec is not None:
-            # It may have ended meanwhile, and then its status is on the way.
+            # The child may have ended just now. The driver then reports its status all the same.
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
             status = self._answer(within_sec)
