@@ -4,7 +4,6 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Connection, Select, bindparam, func, select
@@ -60,15 +59,12 @@ def shown_between(
     Hidden readings are counted, too.
     """
     endpoint, columns = station.endpoint, station.columns
-    parts = [corrections.segments(endpoint, column, *ends) for column in columns]
-    starts = sorted({segment.first_ms for of_column in parts for segment in of_column})
+    pieces = [*corrections.pieces(endpoint, columns, *ends)]
     count, buckets = 0, [Bucket() for _ in columns]
-    for first_ms, after_ms in pairwise([*starts, ends[1] + 1]):
-        of_piece = (first_ms, after_ms - 1)
-        number, stored = between(endpoint, columns, connection, of_piece, Ids(last_id))
-        segments = [corrections.segments(endpoint, column, *of_piece)[0] for column in columns]
+    for first_ms, end_ms, segments in pieces:
+        number, stored = between(endpoint, columns, connection, (first_ms, end_ms), Ids(last_id))
         shown = [as_shown(four, segment) for four, segment in zip(stored, segments, strict=True)]
-        if len(starts) == 1:
+        if len(pieces) == 1:
             return number, shown
         count += number
         for bucket, four in zip(buckets, shown, strict=True):
