@@ -4,9 +4,8 @@ A Pi reads a month of a station that sends three times a minute for seconds. So 
 ROWS_MAX readings is left out, the oldest first.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 
 from sqlalchemy import func, select
@@ -16,21 +15,15 @@ from flask10x.alerts.alert import Alert, Moment
 from flask10x.alerts.subjects import stations_of
 from flask10x.config.alerts import rules
 from flask10x.config.settings import Settings
-from flask10x.database.counters import value_of
-from flask10x.database.tables import measurement, readings, rejected
+from flask10x.database.tables import measurement, readings
 from flask10x.history.buckets import Bucket, Window
 from flask10x.history.charts import chart, removed_ms, window_of
 from flask10x.history.query import Bound, Query
 from flask10x.history.silence import learned_after_sec, learned_limits, usual_silence
 from flask10x.history.view import View
 from flask10x.readings.times import DAY_MS, SECOND_MS
-from flask10x.recording.rejected import EVICTED
-from flask10x.runtime.alerting.new_rows import (
-    NewReading,
-    is_late,
-)
-from flask10x.runtime.alerting.rejection_watches import Rejection, last_value, rejections
-from flask10x.runtime.alerting.watch_list import RuleOnReadings, scope_of, watch_of_readings
+from flask10x.runtime.alerting.new_rows import NewReading, is_late
+from flask10x.runtime.alerting.watch_list import RuleOnMeasurement, watch_of_measurement
 
 DAYS = 30
 # Of a station that sends each minute all of them; a Pi reads them in a second.
@@ -111,32 +104,16 @@ def backtest(
     `hours` are those of the measurement of the rule. Raises what reading raises.
     """
     since_ms = view.now_ms - DAYS * DAY_MS
-    steps: list[Step] = []
-    match rule:
-        case rules.Silence():
-            return _of_silence(view, settings, rule, since_ms)
-        case rules.Threshold() | rules.Rate() | rules.Stuck() | rules.FailedSensor():
-            if hours is not None and hours.removed_ms is not None:
-                since_ms = max(since_ms, hours.removed_ms + 1)
-            columns = scope_of((rule,), view.stations).columns
-            most = ROWS_MAX // max(1, len(columns))
-            for endpoint, names in columns.items():
-                new = _stored(view, endpoint, names, (since_ms, view.now_ms), most)
-                since_ms = max(since_ms, new[0].at_ms) if len(new) == most else since_ms
-                steps += new
-            if isinstance(rule, rules.FailedSensor):
-                steps += _rejected(view, rule)
-        case rules.RejectedSender():
-            newest = _rejected(view, rule)
-            if newest and value_of(view.connection, EVICTED):
-                # Older ones were deleted for newer ones, maybe.
-                since_ms = max(since_ms, newest[0].received_at)
-            # An alert ends when some of them are long enough ago.
-            past = [one.received_at + rule.within_sec * SECOND_MS for one in newest]
-            steps = [*newest, *(at_ms for at_ms in past if at_ms <= view.now_ms)]
-        case _:
-            return None
-    return _in_order(_firings(view, settings, rule, steps), since_ms)
+    if isinstance(rule, rules.Silence):
+        return _of_silence(view, settings, rule, since_ms)
+    if not isinstance(rule, RuleOnMeasurement):
+        return None
+    if hours is not None and hours.removed_ms is not None:
+        since_ms = max(since_ms, hours.removed_ms + 1)
+    new = _stored(view, rule, since_ms)
+    if len(new) == ROWS_MAX:
+        since_ms = max(since_ms, new[0].at_ms)
+    return _in_order(_firings(settings, rule, new), since_ms)
 
 
 def _in_order(firings: Iterable[Firing], since_ms: int) -> Backtest:
@@ -144,34 +121,16 @@ def _in_order(firings: Iterable[Firing], since_ms: int) -> Backtest:
     return Backtest(sorted(later, key=lambda firing: firing.at_ms), since_ms)
 
 
-Step = NewReading | Rejection | int
-"""A reading that has come, or a time at which none has."""
-
-
-def _time_of(step: Step) -> int:
-    if isinstance(step, int):
-        return step
-    return step.at_ms if isinstance(step, NewReading) else step.received_at
-
-
 def _firings(
-    view: View, settings: Settings, rule: RuleOnReadings, steps: Iterable[Step]
+    settings: Settings, rule: RuleOnMeasurement, new: Iterable[NewReading]
 ) -> list[Firing]:
-    """Return when the watch of the rule fires, as these steps come one after another."""
-    came: list[Step] = []
-    watch = watch_of_readings(
-        rule,
-        settings,
-        lambda _now: [step for step in came if isinstance(step, NewReading)],
-        lambda _now: [step for step in came if isinstance(step, Rejection)],
-        partial(last_value, view.connection),
-    )
-    # The page of a rule on one measurement names it already.
-    is_one = isinstance(rule, rules.Threshold | rules.Rate | rules.Stuck)
+    """Return when the watch of the rule fires, as these readings come one after another."""
+    came: list[NewReading] = []
+    watch = watch_of_measurement(rule, settings, lambda _now: came)
     ended: list[Alert] = []
     active: dict[tuple[str, str], Alert] = {}
-    for step in sorted(steps, key=_time_of):
-        came[:], at_ms = [step], _time_of(step)
+    for reading in new:
+        came[:], at_ms = [reading], reading.at_ms
         verdicts = watch.step(Moment(at_ms, at_ms), active)
         for what, alert in transitions.changes(active, verdicts, (), (), at_ms):
             key = alert.rule, alert.subject
@@ -180,38 +139,23 @@ def _firings(
                 ended.append(alert)
             else:
                 active[key] = alert
-    return [
-        Firing(alert.firing_since_ms, alert.ended_ms, "" if is_one else alert.subject)
-        for alert in (*ended, *active.values())
-    ]
+    return [Firing(alert.firing_since_ms, alert.ended_ms) for alert in (*ended, *active.values())]
 
 
-def _rejected(view: View, rule: rules.FailedSensor | rules.RejectedSender) -> list[Rejection]:
-    """The rejected readings of the last days that are kept, the newest ROWS_MAX."""
-    came = rejected.c.received_at
-    is_within = came >= view.now_ms - DAYS * DAY_MS, came <= view.now_ms
-    endpoints = [station.endpoint for station in stations_of(rule.stations, view.stations)]
-    newest = rejections(view.connection, *is_within, limit=ROWS_MAX)
-    of_rule = (one for one in newest if one.endpoint in endpoints)
-    return sorted(of_rule, key=lambda one: one.received_at)
-
-
-def _stored(
-    view: View, endpoint: str, columns: Collection[str], ends: tuple[int, int], most: int
-) -> list[NewReading]:
-    """The newest readings of a station within this range, in the order of time."""
-    at = readings.c.received_at
-    query = select(at, readings.c.arrived_at, *map(measurement, columns))
-    query = query.where(readings.c.endpoint == endpoint, at.between(*ends))
-    rows = view.connection.execute(query.order_by(at.desc()).limit(most)).all()
+def _stored(view: View, rule: RuleOnMeasurement, since_ms: int) -> list[NewReading]:
+    """The newest readings of the station of a rule from then on, in the order of time."""
+    at, endpoint, column = readings.c.received_at, rule.station, rule.column
+    query = select(at, readings.c.arrived_at, measurement(column))
+    query = query.where(readings.c.endpoint == endpoint, at.between(since_ms, view.now_ms))
+    rows = view.connection.execute(query.order_by(at.desc()).limit(ROWS_MAX)).all()
     return [
         NewReading(
             endpoint=endpoint,
-            at_ms=row[0],
-            values=dict(zip(columns, row[2:], strict=True)),
-            is_late=is_late(row[0], row[1]),
+            at_ms=at_ms,
+            values={column: value},
+            is_late=is_late(at_ms, arrived_at),
         )
-        for row in reversed(rows)
+        for at_ms, arrived_at, value in reversed(rows)
     ]
 
 

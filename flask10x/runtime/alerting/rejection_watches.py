@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import Connection, select
 
 from flask10x.alerts.alert import Active, Fact, Moment, Verdict
 from flask10x.config.alerts.rules import FailedSensor, RejectedSender
@@ -58,25 +58,6 @@ class Rejection:
     hint: str
 
 
-def rejections(
-    connection: Connection, *which: ColumnElement[bool], limit: int | None = None
-) -> list[Rejection]:
-    """Return the rejected readings that meet these conditions, in the order of their ids.
-
-    With a `limit`, return the newest.
-    """
-    c = rejected.c
-    query = select(c.endpoint, c.received_at, c.measured_at, c.reasons, c.hint, c.codes)
-    query = query.where(c.earlier.is_(None), *which).order_by(c.id.desc()).limit(limit)
-    found = []
-    for row in reversed(connection.execute(query).all()):
-        reasons, hint = with_codes(json.loads(row.reasons), row.hint, row.codes)
-        measured_at = row.received_at if row.measured_at is None else row.measured_at
-        times = {"received_at": row.received_at, "measured_at": measured_at}
-        found.append(Rejection(endpoint=row.endpoint, **times, reasons=reasons, hint=hint))
-    return found
-
-
 class NewRejections(NewRows[Rejection]):
     """The new rejected readings of these stations, the oldest first."""
 
@@ -94,8 +75,17 @@ class NewRejections(NewRows[Rejection]):
         self, connection: Connection, after: int | None, until: int, _now: Moment
     ) -> list[Rejection]:
         c = rejected.c
-        is_new = c.id > (until - REPLAYED_ROWS if after is None else after)
-        return rejections(connection, is_new, c.id <= until, c.endpoint.in_(self._endpoints))
+        first = until - REPLAYED_ROWS if after is None else after
+        query = select(c.endpoint, c.received_at, c.measured_at, c.reasons, c.hint, c.codes)
+        query = query.where(c.earlier.is_(None), c.id > first, c.id <= until)
+        query = query.where(c.endpoint.in_(self._endpoints)).order_by(c.id)
+        found = []
+        for row in connection.execute(query):
+            reasons, hint = with_codes(json.loads(row.reasons), row.hint, row.codes)
+            measured_at = row.received_at if row.measured_at is None else row.measured_at
+            times = {"received_at": row.received_at, "measured_at": measured_at}
+            found.append(Rejection(endpoint=row.endpoint, **times, reasons=reasons, hint=hint))
+        return found
 
 
 # The alert is resolved when fewer than this share of the limit were rejected within the time.
@@ -305,7 +295,7 @@ def _of_rejection(station: Station, rejection: Rejection, now: Moment) -> NewRea
     )
 
 
-def last_value(connection: Connection, station: Station, of: Measurement) -> LastValue | None:
+def last_value(database: Database, station: Station, of: Measurement) -> LastValue | None:
     """Return the last good value by the roll-ups, for no index has the values; None: none."""
     hours = (
         select(rollups.c.hour)
@@ -315,13 +305,14 @@ def last_value(connection: Connection, station: Station, of: Measurement) -> Las
         .limit(1)
     )
     at, value = readings.c.received_at, measurement(of.column)
-    hour = connection.execute(hours).scalar_one_or_none()
-    if hour is None:
-        return None
-    within = select(at, value).where(
-        readings.c.endpoint == station.endpoint,
-        at.between(hour * HOUR_MS, (hour + 1) * HOUR_MS - 1),
-        value.is_not(None),
-    )
-    row = connection.execute(within.order_by(at.desc()).limit(1)).one_or_none()
+    with database.query() as connection:
+        hour = connection.execute(hours).scalar_one_or_none()
+        if hour is None:
+            return None
+        within = select(at, value).where(
+            readings.c.endpoint == station.endpoint,
+            at.between(hour * HOUR_MS, (hour + 1) * HOUR_MS - 1),
+            value.is_not(None),
+        )
+        row = connection.execute(within.order_by(at.desc()).limit(1)).one_or_none()
     return LastValue(*row) if row else LastValue(hour * HOUR_MS, None)

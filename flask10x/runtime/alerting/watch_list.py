@@ -1,9 +1,8 @@
 """The watches for the rules of `alerts.toml`, and their sources."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TypeVar
 
 from flask10x.alerts.alert import Watch
 from flask10x.alerts.subjects import stations_of
@@ -11,7 +10,7 @@ from flask10x.config.alerts import rules
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.health.database import obstacles_met
-from flask10x.readings.stations import Measurement, Station, Stations
+from flask10x.readings.stations import Stations
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.recording.writer import Writer
 from flask10x.runtime.alerting import service_watches
@@ -30,23 +29,16 @@ from flask10x.runtime.alerting.new_rows import (
 )
 from flask10x.runtime.alerting.rejection_watches import (
     FailedSensors,
-    LastValue,
     NewRejections,
     RejectedSenders,
-    Rejection,
     last_value,
 )
 from flask10x.runtime.alerting.service_watches import CheckWatch
 from flask10x.runtime.alerting.silent_stations import SilentStations
 from flask10x.system.gauges import Gauges
 
-T = TypeVar("T")
-
-
-RuleOnReadings = (
-    rules.Threshold | rules.Rate | rules.Stuck | rules.FailedSensor | rules.RejectedSender
-)
-"""A rule that is decided by readings alone, stored and rejected ones."""
+RuleOnMeasurement = rules.Threshold | rules.Rate | rules.Stuck
+"""A rule on one measurement of one station."""
 
 
 def watches_of(
@@ -71,41 +63,31 @@ def watches_of(
                         lambda: [each.text for each in obstacles_met(database, writer, gauges)],
                     )
                 )
-            case _ if isinstance(rule, RuleOnReadings):
-                last = partial(asked, database, last_value)
-                watches.append(watch_of_readings(rule, settings, new, rejections, last))
+            case rules.FailedSensor():
+                watched, last = stations_of(rule.stations, stations), partial(last_value, database)
+                watches.append(FailedSensors(rule, watched, new, rejections, last))
+            case rules.RejectedSender():
+                watched = stations_of(rule.stations, stations)
+                watches.append(RejectedSenders(rule, watched, rejections))
+            case _ if isinstance(rule, RuleOnMeasurement):
+                watches.append(watch_of_measurement(rule, settings, new))
             case _:
                 watches.append(CheckWatch(rule, settings, database))
     return watches
 
 
-def asked(database: Database, query: Callable[..., T], *of: object) -> T:
-    """Make a query by a connection of its own, and return its result."""
-    with database.query() as connection:
-        return query(connection, *of)
-
-
-def watch_of_readings(
-    rule: RuleOnReadings,
-    settings: Settings,
-    new: Source[NewReading],
-    rejections: Source[Rejection],
-    last_value: Callable[[Station, Measurement], LastValue | None],
+def watch_of_measurement(
+    rule: RuleOnMeasurement, settings: Settings, new: Source[NewReading]
 ) -> Watch:
-    """Return the watch of a rule on the readings that come, and on those that are rejected."""
-    stations = settings.stations
+    """Return the watch of a rule on the readings that come."""
+    watched = measurement_of(rule, settings.stations)
     match rule:
         case rules.Threshold():
-            return LimitPassed(rule, measurement_of(rule, stations), new, settings.zone)
+            return LimitPassed(rule, watched, new, settings.zone)
         case rules.Rate():
-            return FastChange(rule, measurement_of(rule, stations), new)
+            return FastChange(rule, watched, new)
         case rules.Stuck():
-            return Unchanged(rule, measurement_of(rule, stations), new)
-        case rules.FailedSensor():
-            watched = stations_of(rule.stations, stations)
-            return FailedSensors(rule, watched, new, rejections, last_value)
-        case rules.RejectedSender():
-            return RejectedSenders(rule, stations_of(rule.stations, stations), rejections)
+            return Unchanged(rule, watched, new)
 
 
 def scope_of(watched: Sequence[rules.Rule], stations: Stations) -> Scope:

@@ -25,10 +25,8 @@ from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.history.view import View
 from flask10x.readings.parse import Reading
-from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import HOUR_MS
-from flask10x.recording.rejected import RejectedReading, keep
 from flask10x.runtime.alerting import backtest as module
 from flask10x.runtime.alerting.backtest import Backtest, Firing, backtest, past
 from flask10x.runtime.alerting.measurement_watches import LimitPassed
@@ -188,37 +186,9 @@ def test_the_hours_of_a_rule_are_counted_only(database: Database, settings: Sett
     assert 18 in hours
 
 
-def test_a_failed_sensor_is_counted(database: Database, settings: Settings) -> None:
-    stored(database, *(co2(100 - n, None if 40 <= n < 60 else 700) for n in range(100)))
-    result = asked(database, settings, FailedSensor(stations=("data2",), readings=10))
-    assert result is not None
-    times = [NOW_MS - ago * MINUTE_MS for ago in (51, 40)]
-    assert [(one.at_ms, one.ended_ms, one.subject) for one in result.firings] == [
-        (*times, "data2.co2")
-    ]
-
-
-def test_rejected_readings_are_counted(database: Database, settings: Settings) -> None:
-    reasons = {"co2": Reason("missing")}
-    readings = [
-        RejectedReading("data2", NOW_MS - ago * MINUTE_MS, "", b"{}", reasons)
-        for ago in (*range(500, 490, -1), *range(300, 295, -1), *range(12, 2, -1))
-    ]
-    with database.commit() as connection:
-        keep(connection, readings, settings)
-    result = asked(database, settings, RejectedSender(readings=10, within_sec=3600))
-    assert result is not None
-    # The first ends when half of them are an hour ago.
-    begins = [NOW_MS - ago * MINUTE_MS for ago in (491, 3)]
-    ended = NOW_MS - (495 - 60) * MINUTE_MS
-    assert [(one.at_ms, one.ended_ms) for one in result.firings] == [
-        (begins[0], ended),
-        (begins[1], None),
-    ]
-
-
 def test_other_kinds_are_not_counted(database: Database, settings: Settings) -> None:
     with database.query() as connection:
         view = View(connection, settings.stations, settings.zone, NOW_MS)
-        assert backtest(view, settings, BackupOverdue(), None) is None
+        for rule in (FailedSensor(), RejectedSender(), BackupOverdue()):
+            assert backtest(view, settings, rule, None) is None
         assert past(view, "data2", "co2") is None

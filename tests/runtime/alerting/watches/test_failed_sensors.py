@@ -12,7 +12,6 @@ from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import BUILT_IN, Station
 from flask10x.recording.rejected import RejectedReading
 from flask10x.runtime.alerting.rejection_watches import FailedSensors, LastValue, last_value
-from flask10x.runtime.alerting.watch_list import asked
 from tests.runtime.alerting.watches.conftest import Log
 from tests.runtime.alerting.watches.home import HOUR_MS, MINUTE_MS, Noted
 
@@ -208,7 +207,7 @@ def test_the_last_value_comes_from_the_roll_ups(log: Log) -> None:
             for n, (co2, gas) in enumerate(rows)
         )
     )
-    last = partial(asked, log.database, last_value)
+    last = partial(last_value, log.database)
     co2, gas = BEDROOM.measurements[0], BEDROOM.measurements[4]
     assert last(BEDROOM, gas) is None
     rollups.follow(log.settings.stations, log.database)
