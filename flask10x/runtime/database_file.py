@@ -19,7 +19,6 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.settings import Settings
-from flask10x.database.damage import Damage
 from flask10x.database.database import Database
 from flask10x.database.error_codes import code_of, reason_of
 from flask10x.database.paths import SHARED_MEMORY, WAL, beside
@@ -349,45 +348,14 @@ class Rescue:
             self._lock.release()
 
 
-# Gauges hold 63 bits.
-FILE_ID_MASK = 2**63 - 1
+class WalWatch:
+    """Warns once when the WAL gets too long."""
 
-
-class FileWatch:
-    """Warns once when the WAL gets too long, and stops all writing when the file has gone."""
-
-    def __init__(self, database: Path, gauges: Gauges, damage: Damage) -> None:
-        self._database = database
+    def __init__(self, database: Path, gauges: Gauges) -> None:
         self._wal = beside(database, WAL)
         self._gauges = gauges
-        self._damage = damage
 
-    def begin(self) -> None:
-        """Note which file the database is; called before the first write."""
-        if not self._gauges.file_id:
-            with suppress(OSError):
-                self._gauges.file_device, self._gauges.file_id = _file_id(self._database)
-
-    def watch_identity(self) -> None:
-        """Check once whether the file of this name is still the same."""
-        # The connections keep the file that they have opened, also when it is renamed or deleted;
-        # their writes would be missing in a new file of this name.
-        if self._damage.is_damaged:
-            return
-        # The disk may not have answered at the start.
-        self.begin()
-        try:
-            file_id = _file_id(self._database)
-        except FileNotFoundError:
-            self._damage.report(f"{self._database} was deleted or moved away")
-            return
-        except OSError:
-            # The disk does not answer, which does not mean that the file is another one.
-            return
-        if file_id != (self._gauges.file_device, self._gauges.file_id):
-            self._damage.report(f"{self._database} was replaced by another file")
-
-    def watch_wal(self) -> None:
+    def step(self) -> None:
         """Check once how long the WAL is."""
         size = 0
         with suppress(OSError):
@@ -405,30 +373,21 @@ class FileWatch:
             log.info("%s is short again: %d MB", self._wal.name, size // 1_000_000)
 
 
-def _file_id(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_dev & FILE_ID_MASK, status.st_ino & FILE_ID_MASK
-
-
 class DatabaseFile:
     """The watch over the file of a database, its inspection, and the rescue of what it held."""
 
     def __init__(self, settings: Settings, database: Database, gauges: Gauges) -> None:
         """Open only locks, and start no thread."""
         self._settings, self._gauges = settings, gauges
-        self.watch = FileWatch(database.path, gauges, database.damage)
+        self.wal = WalWatch(database.path, gauges)
         self.rescue = Rescue(settings, database, gauges)
         self.inspection = Inspection(database, gauges)
 
     def begin(self) -> None:
-        """Note which file it is, and open it; called before the first write."""
+        """Open the file; called before the first write."""
         connections.log_version(self._settings.commit_lock)
-        self.watch.begin()
         self.rescue.begin()
 
     def tasks(self) -> list[PeriodicTask]:
         """Return the tasks of the elected worker."""
-        return [
-            PeriodicTask("database file", self.watch.watch_identity, self._gauges),
-            PeriodicTask("WAL", self.watch.watch_wal, self._gauges),
-        ]
+        return [PeriodicTask("WAL", self.wal.step, self._gauges)]

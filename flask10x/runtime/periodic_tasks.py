@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 # A periodic task's place in the gauges is its place here. Users see the names.
 NAMES = (
-    *("database file", "WAL", "killed workers", "queues", "silent stations", "roll-ups"),
+    *("WAL", "killed workers", "queues", "silent stations", "roll-ups"),
     *("inspection", "alerts", "retention", "other hosts", "host name", "usual pauses"),
     *("setup files", "added stations"),
 )

@@ -103,12 +103,11 @@ class StationTotals:
 # There is no lock. Most numbers have one process that writes them: the owner of the slot; the
 # master for `killed`; the elected monitor for `high_water`, `silent_since_ms`, `long_wal` and what
 # it has logged; a periodic task for its `failing_since_ms`, and the alerts for `learned_sec`; the
-# holder of the commit lock for `expected_rows` and `commit_us`. `errors_base`, `file_id`,
-# `file_device`, `taken_away`, `rescued` and `damage` are written once. The worker that has a
-# suspicion writes `suspicion`, and the one that inspects the file clears it and writes `inspected`.
-# Each worker counts in a row of its own. Where a number has several writers, the error is small: of
-# two workers that accept readings of one station at once, the slower one may leave a time some
-# milliseconds old.
+# holder of the commit lock for `expected_rows` and `commit_us`. `errors_base`, `taken_away`,
+# `rescued` and `damage` are written once. The worker that has a suspicion writes `suspicion`, and
+# the one that inspects the file clears it and writes `inspected`. Each worker counts in a row of
+# its own. Where a number has several writers, the error is small: of two workers that accept
+# readings of one station at once, the slower one may leave a time some milliseconds old.
 
 # Settings allow 16 workers; on a reload the old ones overlap with as many new ones, and the slot of
 # one that was killed may not be released yet.
@@ -204,7 +203,7 @@ class Gauges(Structure):
 
     _fields_ = (
         *numbers("high_water", "errors_base", "killed", "killed_logged", "long_wal"),
-        *numbers("file_id", "file_device", "inspected", "serving", "taken_away"),
+        *numbers("inspected", "serving", "taken_away"),
         *numbers("expected_rows", "commit_us", "links_tried", "link_logged_ms"),
         ("failing_since_ms", c_int64 * TASKS_MAX),
         ("slots", Slot * SLOTS),
@@ -230,10 +229,6 @@ class Gauges(Structure):
 
     long_wal: int
     """1 from the warning of a long WAL until it is short again, else 0."""
-    file_id: int
-    """The inode of the database file when the service started; 0 until it was looked up."""
-    file_device: int
-    """The device of that file."""
     inspected: int
     """1 since the whole file was read without an error in this run of the service, else 0."""
     serving: int
@@ -284,7 +279,7 @@ class Gauges(Structure):
 
     def forget_file(self) -> None:
         """Take the file of the database for another one, while no worker runs."""
-        self.file_id = self.file_device = self.inspected = 0
+        self.inspected = 0
 
     def add_stations(self, endpoints: Iterable[str]) -> None:
         """Expect readings of these stations from now on, also of those that were there before.

@@ -16,7 +16,7 @@ from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.runtime import periodic_tasks
 from flask10x.runtime.added_stations import AddedStations
 from flask10x.runtime.alerting.watcher import AlertWatcher
-from flask10x.runtime.database_file import FileWatch, Inspection
+from flask10x.runtime.database_file import Inspection, WalWatch
 from flask10x.runtime.other_hosts import OtherHosts
 from flask10x.runtime.periodic_tasks import PeriodicTask
 from flask10x.runtime.retention_schedule import Retention
@@ -33,8 +33,7 @@ from tests.support.both_engines import readiness
 
 # What each periodic task calls first.
 WORK: dict[str, tuple[type, str]] = {
-    "database file": (FileWatch, "watch_identity"),
-    "WAL": (FileWatch, "watch_wal"),
+    "WAL": (WalWatch, "step"),
     "killed workers": (WorkerWatch, "step"),
     "queues": (QueueWatch, "step"),
     "silent stations": (StationWatch, "step"),
@@ -49,7 +48,7 @@ WORK: dict[str, tuple[type, str]] = {
     "added stations": (AddedStations, "step"),
 }
 # On PostgreSQL there is no file to look after; its tasks are never done.
-OF_FILE = ("database file", "WAL", "inspection")
+OF_FILE = ("WAL", "inspection")
 # A file of SQLite has one host to itself.
 NEVER_DONE = OF_FILE if databases.ON_POSTGRES else ("other hosts", "host name")
 DONE = [name for name in periodic_tasks.NAMES if name not in NEVER_DONE]
@@ -88,8 +87,6 @@ def store(
     caplog.set_level(logging.INFO, logger="flask10x")
     app = create_app(settings)
     store: Store = app.extensions["flask10x"]
-    if store._file is not None:
-        store._file.watch.begin()
     store._follower._look_at_sec = 0
     yield store
     store.close()

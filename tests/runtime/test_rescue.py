@@ -103,7 +103,7 @@ def test_what_is_taken_away_is_copied_whole(
     assert house.copies() == [copy]
 
 
-@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
 def test_another_file_under_the_name_is_noticed(house: House, suffix: str) -> None:
     database, rescue = house.worker()
     store(database)
