@@ -109,14 +109,15 @@ def _quotable(sample: dict[str, object]) -> str:
 
 def likely_reading(station: Station) -> dict[str, object]:
     """Return a likely reading of the station, in the shape of what it sends."""
+    return nested(station, map(likely_value, station.measurements))
 
-    def typical(measurement: Measurement) -> float:
-        value = TYPICAL.get(measurement.unit, ELSE)
-        if measurement.minimum is not None:
-            value = max(measurement.minimum, value)
-        return value if measurement.maximum is None else min(value, measurement.maximum)
 
-    return nested(station, map(typical, station.measurements))
+def likely_value(measurement: Measurement) -> float:
+    """Return a likely value within the limits of the measurement."""
+    value = TYPICAL.get(measurement.unit, ELSE)
+    if measurement.minimum is not None:
+        value = max(measurement.minimum, value)
+    return value if measurement.maximum is None else min(value, measurement.maximum)
 
 
 def _hours(readings: int, every_sec: int) -> str:

@@ -14,29 +14,10 @@ from flask10x.readings.reasons import Reason
 from flask10x.readings.stations import Measurement, Station, Stations
 from flask10x.translation import translation
 from flask10x.web.ingest.batch import ITEMS_MAX
-from flask10x.web.programs import likely_reading
+from flask10x.web.programs import likely_reading, likely_value
 
 JsonObject = dict[str, Any]
 
-# What the boards of the built-in stations send (contract, section 7). One that measures something
-# else by now gets an example like any other.
-REAL_BODIES: dict[str, JsonObject] = {
-    "data": {"pressure": "1013.25hPa", "temperature": "25.1C"},
-    "data2": {
-        "co2": 650,
-        "temperature": 25.1,
-        "humidity": 52.3,
-        "pressure": 1013.2,
-        "gas_res": "8.5kΩ",
-    },
-    "data3": {"temperature": 30.20312, "humidity": 61.2, "pressure": 1009.8, "gas_res": 102400},
-    "data4": {
-        "mh_z19": {"co2": 700},
-        "mq_2": {"analog_value": 1200, "voltage": 0.97},
-        "ds18b20": {"temperature": 24.5},
-        "dht11": {"temperature": 25, "humidity": 52},
-    },
-}
 OBJECT: JsonObject = {"type": "object"}
 # No regular language, so no pattern: what is nearly right would make a client refuse what is taken.
 NUMBER_WITH_UNIT = "number-with-unit"
@@ -92,7 +73,7 @@ def _answer(operation: JsonObject, status: str) -> JsonObject:
 
 def _posting(station: Station, operation: JsonObject) -> JsonObject:
     operation = deepcopy(operation)
-    body, name = example_body(station), station.endpoint
+    body, name = likely_reading(station), station.endpoint
     _answer(operation, "400")["details"] = {station.measurements[0].path: Reason("missing")}
     array = {"type": "array", "minItems": 1, "maxItems": ITEMS_MAX}
     array["items"] = {"anyOf": [schema(f"Reading_{name}"), schema(f"OwnItem_{name}")]}
@@ -124,13 +105,13 @@ def _examples(stations: Stations) -> Iterator[tuple[str, object]]:
     yield (
         "/api/v1/readings",
         [
-            {"endpoint": station.endpoint, "data": example_body(station), "age_s": 60 * n}
+            {"endpoint": station.endpoint, "data": likely_reading(station), "age_s": 60 * n}
             for n, station in enumerate(stations.all[:2])
         ],
     )
     fields: JsonObject = USUAL_FIELDS
     if station := next((each for each in stations.all if each.ambient_channel), None):
-        values = example_values(station)
+        values = likely_values(station)
         fields = {m.ambient: values[m.path] for m in station.measurements if m.ambient}
     reading = {"created": CREATED_MS, **fields}
     form = {f"data[0][{name}]": str(value) for name, value in reading.items()}
@@ -149,7 +130,7 @@ def _line(station: Station) -> str:
         return re.sub(r"([,= ])", r"\\\1", text)
 
     tags = "".join(f",{escaped(key)}={escaped(value)}" for key, value in station.influx_tags)
-    values = example_values(station)
+    values = likely_values(station)
     fields = (
         f"{escaped(m.influx or m.path)}={json.dumps(values[m.path], ensure_ascii=False)}"
         for m in station.measurements
@@ -174,25 +155,9 @@ def conditions(stations: Stations) -> dict[str, JsonObject]:
     return parameters
 
 
-def example_body(station: Station) -> JsonObject:
-    """A body that is accepted."""
-    real = REAL_BODIES.get(station.endpoint)
-    if real is not None and all(_value_at(real, m.path) for m in station.measurements):
-        return real
-    return likely_reading(station)
-
-
-def example_values(station: Station) -> dict[str, object]:
-    """The values of that body by the paths of their measurements."""
-    body = example_body(station)
-    return {m.path: _value_at(body, m.path) for m in station.measurements}
-
-
-def _value_at(body: object, path: str) -> object:
-    """The value at a path of nested objects; None when it is not there."""
-    for name in path.split("."):
-        body = body.get(name) if isinstance(body, dict) else None
-    return body
+def likely_values(station: Station) -> dict[str, object]:
+    """The values of a likely reading by the paths of their measurements."""
+    return {m.path: likely_value(m) for m in station.measurements}
 
 
 def schemas(settings: Settings, templates: JsonObject) -> dict[str, JsonObject]:

@@ -31,10 +31,10 @@ from flask10x.web.app import create_app, declared
 from flask10x.web.ingest.batch import ITEMS_MAX
 from flask10x.web.limits import RETRY_AFTER_SEC
 from flask10x.web.pages.api.view import FORM, Sample, resolved, sample_of
+from flask10x.web.programs import likely_reading
 from flask10x.web.prometheus import MEDIA_TYPES
 from flask10x.web.specification import document as made
 from flask10x.web.specification.document import JsonObject
-from flask10x.web.specification.stations import REAL_BODIES, example_body
 from tests.conftest import MakeSettings
 from tests.support.stations import BALCONY, HOUSE, WITH_BALCONY
 
@@ -238,13 +238,8 @@ def test_a_field_may_stand_at_one_of_its_aliases(settings: Settings) -> None:
 
 def test_the_examples_of_stations_are_accepted_as_they_are(client: FlaskClient) -> None:
     for station in BUILT_IN.all:
-        assert example_body(station) is REAL_BODIES[station.endpoint]
-        answer = client.post(f"/{station.endpoint}", json=example_body(station))
+        answer = client.post(f"/{station.endpoint}", json=likely_reading(station))
         assert (answer.status_code, answer.json) == (200, {"status": "enqueued"})
-
-
-def test_a_station_that_measures_something_else_by_now_has_another_example() -> None:
-    assert "light" in example_body(HOUSE.by_endpoint["data"])
 
 
 def test_the_samples_are_answered_and_leave_nothing(
@@ -288,7 +283,7 @@ def test_the_examples_of_refusals_are_answers(client: FlaskClient, settings: Set
     paths = specification(settings)["paths"]
     for station in settings.stations.all:
         content = paths[f"/{station.endpoint}"]["post"]["responses"]["400"]["content"][JSON]
-        body = deepcopy(example_body(station))
+        body: JsonObject = deepcopy(likely_reading(station))
         *objects, field = station.measurements[0].path.split(".")
         del reduce(dict.__getitem__, objects, body)[field]
         answer = client.post(f"/{station.endpoint}?dry_run=1", json=body)
