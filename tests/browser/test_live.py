@@ -140,8 +140,22 @@ globalThis.EventSource = class {
 OLD = "delete globalThis.EventSource;"
 
 
-@pytest.mark.parametrize("obstacle", [SILENT, REFUSED, OLD])
-@pytest.mark.parametrize("path", ["/", "/history"])
+@pytest.mark.parametrize(
+    ("path", "obstacle"),
+    [
+        ("/", SILENT),
+        ("/history", REFUSED),
+        *(
+            pytest.param(path, obstacle, marks=pytest.mark.long)
+            for path, obstacle in [
+                ("/", REFUSED),
+                ("/", OLD),
+                ("/history", SILENT),
+                ("/history", OLD),
+            ]
+        ),
+    ],
+)
 def test_without_events_a_page_asks_every_ten_seconds(
     browser: Browser, house: Service, path: str, obstacle: str
 ) -> None:

@@ -308,8 +308,15 @@ return [...document.querySelectorAll('.tile .state, .card .state, .answer .state
   .filter((one) => one.checkVisibility() && !one.textContent.trim()).map((one) => one.outerHTML)"""
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize(
+    ("width", "theme"),
+    [
+        (360, "light"),
+        (1280, "dark"),
+        pytest.param(360, "dark", marks=pytest.mark.long),
+        pytest.param(1280, "light", marks=pytest.mark.long),
+    ],
+)
 def test_nothing_is_lost_in_colours_that_a_reader_forces(
     browser: Browser, width: int, theme: str
 ) -> None:

@@ -112,7 +112,16 @@ import('/static/link.js').then(({ note }) => {
 
 
 @pytest.mark.usefixtures("away")
-@pytest.mark.parametrize("path", ["/status", "/devices", "/alerts", "/?kiosk=1"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/status",
+        *(
+            pytest.param(path, marks=pytest.mark.long)
+            for path in ("/devices", "/alerts", "/?kiosk=1")
+        ),
+    ],
+)
 def test_every_page_has_the_notice(reader: Browser, path: str) -> None:
     with reader.before_scripts(COUNT):
         reader.open(path)

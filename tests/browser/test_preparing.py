@@ -92,7 +92,7 @@ def percent(page: Browser) -> int | None:
     return int(found[1]) if found else None
 
 
-@pytest.mark.tools
+@pytest.mark.long
 def test_the_page_says_how_far_it_is_and_draws_itself(page: Browser, imported: Service) -> None:
     page.open(f"{LONG}&lang=ja")
     page.wait(lambda: "グラフを準備しています" in about(page), "it is said in Japanese")

@@ -250,6 +250,7 @@ READINGS_A_SEC = 40
 ACKNOWLEDGED = 2000
 
 
+@pytest.mark.long
 def test_adding_and_undoing_a_station_under_load_loses_nothing(
     house: Service, browser: Browser
 ) -> None:

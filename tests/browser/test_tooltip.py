@@ -70,7 +70,9 @@ def check_beside(browser: Browser, chart: int) -> None:
 
 
 # A browser that has no events of fingers makes those of a mouse of a tap.
-@pytest.mark.parametrize("width", [360, 768, 1280, 1600])
+@pytest.mark.parametrize(
+    "width", [360, 1280, *(pytest.param(width, marks=pytest.mark.long) for width in (768, 1600))]
+)
 def test_nothing_moves_under_a_mouse(browser: Browser, width: int) -> None:
     browser.resize(width, 900)
     with browser.before_scripts(STILL):

@@ -217,6 +217,7 @@ def test_what_is_no_request_is_refused_in_our_shape(proxy: Proxy, wire: bytes, s
     assert list(answer.json) == ["error"]
 
 
+@pytest.mark.long
 def test_a_late_request_is_closed(proxy: Proxy) -> None:
     """nginx sends no 408, it closes; that is what howto/nginx.md says."""
     heads = [b"", HEAD[:40], HEAD + b"Content-Length: 30\r\n\r\n{"]

@@ -154,6 +154,7 @@ def test_killed_while_appending_to_an_old_file(place: Place, every: int) -> None
         place.check(OLD + b"".join(ROWS[:2]) + LATER, died)
 
 
+@pytest.mark.long
 @each_call
 def test_killed_while_mending(place: Place, every: int) -> None:
     """The export that mends a torn line is killed too, while it cuts and appends again."""

@@ -87,7 +87,10 @@ def change(administrator: Administrator, path: str, **fields: str) -> None:
 
 
 @pytest.mark.tools
-@pytest.mark.parametrize(("victim", "moments"), [("one", MOMENTS), ("all", MOMENTS[1::3])])
+@pytest.mark.parametrize(
+    ("victim", "moments"),
+    [("one", MOMENTS), pytest.param("all", MOMENTS[1::3], marks=pytest.mark.long)],
+)
 def test_a_change_that_is_killed_half_way_is_made_or_is_not(
     service: MakeService, victim: str, moments: list[tuple[str, str]]
 ) -> None:
@@ -121,7 +124,6 @@ def test_a_change_that_is_killed_half_way_is_made_or_is_not(
 
 
 @pytest.mark.long
-@pytest.mark.tools
 def test_kills_at_any_moment_of_a_change_leave_nothing_half_done(service: MakeService) -> None:
     running = service()
     administrator = Administrator(running)

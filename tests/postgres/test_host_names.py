@@ -120,7 +120,7 @@ def test_a_name_is_no_lease_that_people_see(hosts: Hosts) -> None:
         assert database.hosts.holders(connection) == {}
 
 
-@pytest.mark.tools
+@pytest.mark.long
 def test_services_of_one_name(hosts: Hosts, tmp_path: Path) -> None:
     with ExitStack() as stack:
 

@@ -109,6 +109,7 @@ def test_another_host_takes_over_from_one_that_was_killed_and_keeps_it(pair: Pai
     assert one.get("/metrics/details").json["leases"] == dict.fromkeys(LEASES, "other")
 
 
+@pytest.mark.long
 def test_a_host_that_stood_still_finds_its_leases_gone(pair: Pair) -> None:
     one, other = pair.services["one"], pair.services["other"]
     frozen = one.members()

@@ -88,6 +88,7 @@ def test_it_works_through_pgbouncer(server: PostgresServer, tmp_path: Path) -> N
         assert not [line for line in service.log() if " ERROR " in line or " WARNING " in line]
 
 
+@pytest.mark.long
 def test_a_stop_ends_in_time_while_a_commit_waits_for_a_standby(
     server: PostgresServer, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from tests.sequences.model import Broken
 
 STEPS = 20
 FIRST = int(os.environ.get("SEQUENCES_FROM", "0"))
-SHORT, LONG = 20, 500
+SHORT, LONG = 8, 512
 KILLED = ("export", "rebuild", "import", "backup")
 # How long a failing sequence is made shorter.
 SHRINK_SEC = 120.0

@@ -227,10 +227,8 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(
-    "step_min",
-    [pytest.param(60, marks=pytest.mark.tools), pytest.param(20, marks=pytest.mark.long)],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("step_min", [60, 20])
 def test_each_entry_and_each_recovery_of_a_month_is_told_once(home: Home, step_min: int) -> None:
     home.live(30, step_min)
 

@@ -178,7 +178,7 @@ def test_more_stations_and_corrections_take_no_more_statements(house: MakeHouse)
         assert counted(corrected, path) == expected, path
 
 
-@pytest.mark.tools
+@pytest.mark.long
 @pytest.mark.sqlite_only("on PostgreSQL the page asks for the state of the servers besides")
 def test_overdue_readings_of_more_stations_take_no_more_statements(house: MakeHouse) -> None:
     few, many = (house(n, age_days=40, RETENTION_DAYS=30) for n in (4, 40))

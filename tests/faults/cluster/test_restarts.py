@@ -93,11 +93,11 @@ def restarted(
     return checked(run, hosts[0])
 
 
-@pytest.mark.tools
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "end",
-    [*(pytest.param(end, marks=pytest.mark.long) for end in (stopped_at_once, stopped)), killed],
+    [stopped_at_once, stopped, killed],
     ids=lambda end: end.__name__,
 )
 def test_a_restart_under_load_loses_nothing(
@@ -168,7 +168,6 @@ def reachable() -> Iterator[Path]:
 
 
 @pytest.mark.long
-@pytest.mark.tools
 @pytest.mark.timeout(600)
 def test_a_power_cut_under_load_loses_nothing(tmp_path: Path, reachable: Path) -> None:
     with (
@@ -179,7 +178,6 @@ def test_a_power_cut_under_load_loses_nothing(tmp_path: Path, reachable: Path) -
 
 
 @pytest.mark.long
-@pytest.mark.tools
 def test_what_is_not_synced_is_lost_by_the_same_power_cut(tmp_path: Path, reachable: Path) -> None:
     """So the test before would fail with a server that only says that it has synced."""
     lost = {}
