@@ -22,6 +22,7 @@ from sqlalchemy import func, select
 from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.config import readers
+from flask10x.config import settings as settings_file
 from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import PREFIX, Settings
 from flask10x.database import engines
@@ -46,7 +47,7 @@ from flask10x.system.backup_files import checksum_path
 from flask10x.system.rejected_rows import SUFFIX as REJECTED_SUFFIX
 from flask10x.system.uploads import Uploads
 from flask10x.system.wording import size
-from flask10x.translation import N_, Translation
+from flask10x.translation import N_, Translation, speaking
 from flask10x.web import administrators, context, preferences, uploads
 from flask10x.web.facts import gathered
 from flask10x.web.limits import UPLOAD_MAX_BYTES, UPLOAD_PATH
@@ -376,14 +377,11 @@ def _download(path: Path | None) -> AnyResponse:
 
 def _days(raw: str) -> tuple[int | None, str]:
     """Return the days after which readings are to be removed, and what is wrong with them."""
-    try:
-        return readers.from_text(int, readers.retention_days)(raw), ""
-    except WrongEntry:
-        return None, preferences.texts()(
-            "a whole number of days from {low} to {high} is needed, or 0 to keep all readings",
-            low=readers.RETENTION_MIN_DAYS,
-            high=readers.RETENTION_MAX_DAYS,
-        )
+    with speaking(preferences.texts().language):
+        try:
+            return settings_file.READERS["retention_days"](raw), ""
+        except WrongEntry as error:
+            return None, error.needed
 
 
 def backups_of(settings: Settings) -> list[Path]:
