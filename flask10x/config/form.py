@@ -4,9 +4,7 @@ A key says what it is called. Its reader says what is needed, and by its schema 
 value is. So a form says nothing of a value that the file does not say.
 """
 
-import re
-import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import time
 from typing import Any
@@ -14,7 +12,6 @@ from typing import Any
 from flask10x.config.readers import WrongEntry, schema_of
 from flask10x.config.toml import Key
 from flask10x.readings.numbers import typed_number
-from flask10x.translation import message as _
 
 Fields = dict[str, Any]
 """What a form has, by the names of its fields: a text, or the texts of the boxes of a list.
@@ -114,7 +111,8 @@ def table_of(
         if not typed and not key.needed:
             continue
         try:
-            value = (key.typed or _TYPED.get(kind_of(key), lambda text: text))(typed)
+            convert = _TYPED.get(kind_of(key))
+            value = convert(typed) if convert else typed
             key.read(value)
         except WrongEntry as error:
             problems[field] = error.needed
@@ -132,14 +130,8 @@ def number_of(text: str) -> int | float | str:
     return int(value) if float(value).is_integer() else value
 
 
-_TYPED = {"integer": number_of, "number": number_of, "boolean": lambda text: text == TICKED}
-
-
-def typed_clock(text: str) -> str:
-    """Return a time of the day as the file has it: of `9時`, `９：００` or `09:00:00`."""
-    plain = unicodedata.normalize("NFKC", text)
-    match = re.fullmatch(r"([0-9]{1,2})[:.時]?([0-9]{2})?分?(:[0-9]{2})?", plain)
-    hour, minute = (int(match[1]), int(match[2] or 0)) if match else (-1, 0)
-    if not (0 <= hour < 24 and minute < 60):  # noqa: PLR2004
-        raise WrongEntry(text, _("a time such as 18:00 is needed"))
-    return f"{hour:02}:{minute:02}"
+_TYPED: dict[str, Callable[[str], Any]] = {
+    "integer": number_of,
+    "number": number_of,
+    "boolean": lambda text: text == TICKED,
+}

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from flask10x.config import environment_file, readers, station_file, toml, towns
+from flask10x.config import environment_file, readers, station_file, toml
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.rules import Alerts
 from flask10x.errors import MistakesInFile, SettingsError, nearest
@@ -155,7 +155,6 @@ class Settings:
         "",
         N_("The time zone of the pages, CSV files and log."),
         N_("Time zone"),
-        typed=towns.zone_named,
     )
     place: readers.Place | None = _row(
         readers.coordinates,

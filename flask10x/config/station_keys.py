@@ -151,13 +151,6 @@ def unit(raw: Any) -> str:
     return text
 
 
-def typed_unit(text: str) -> str:
-    """A unit that was typed into a form, which is said without the quotes of a file."""
-    if (usual := same_unit(text)) not in ("", text):
-        raise readers.WrongEntry(text, _("write it {unit}").format(unit=usual))
-    return text
-
-
 def same_unit(text: str) -> str:
     """The known unit of which this is another spelling; empty for none."""
     plain = unicodedata.normalize("NFKC", text)
@@ -222,7 +215,6 @@ MEASUREMENT_KEYS = (
         needed=True,
         missing=N_('is missing; write unit = "" for a number without a unit'),
         fixed=True,
-        typed=typed_unit,
     ),
     Key("minimum", readers.number),
     Key("maximum", readers.number),

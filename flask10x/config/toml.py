@@ -300,8 +300,6 @@ class Key:
     """What it is called in a form (`config/form.py`); empty: no form has it."""
     example: str = ""
     """What the field of a form shows while it is empty."""
-    typed: Callable[[str], Any] | None = None
-    """What people type -> what the file has; None: by the type. Raises WrongEntry, too."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "field", self.field or self.name)

@@ -12,7 +12,6 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from zoneinfo import available_timezones
 
 from flask10x.errors import nearest
 
@@ -108,13 +107,3 @@ def _plain(text: str) -> str:
     letters = unicodedata.normalize("NFKD", text.strip().casefold())
     bare = "".join(letter for letter in letters if not "\u0300" <= letter <= "\u036f")
     return unicodedata.normalize("NFKC", bare)
-
-
-def zone_named(text: str) -> str:
-    """Return the zone of this name in any capitals, or of a town with that name; else the text."""
-    zones = {zone.lower(): zone for zone in available_timezones()}
-    if (zone := zones.get(text.lower().replace(" ", "_"))) is not None:
-        return zone
-    found, _near = search(text)
-    same = {town.zone for town in found if text.lower() in (town.name.lower(), town.name_ja)}
-    return same.pop() if len(same) == 1 else text

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 from urllib.parse import SplitResult, urlsplit
 
-from flask10x.config import form, readers
+from flask10x.config import readers
 from flask10x.config.toml import Key
 from flask10x.translation import N_, Language, of_locale
 from flask10x.translation import message as _
@@ -229,11 +229,9 @@ class Threshold(_AnyRule):
     """The value at which the alert ends: at most `above`, or at least `below`."""
     for_sec: int = _key("for_min", DURATION, FOR_HOW_LONG, default=0)
     """For how long it has to last before it is an alert."""
-    start: time | None = _key(
-        "from", clock, N_("Only from (empty: always)"), typed=form.typed_clock, default=None
-    )
+    start: time | None = _key("from", clock, N_("Only from (empty: always)"), default=None)
     """When it begins to be watched each day, a time of the service's zone; None: always."""
-    end: time | None = _key("to", clock, N_("to"), typed=form.typed_clock, default=None)
+    end: time | None = _key("to", clock, N_("to"), default=None)
     """When that ends, maybe on the next day; None where `start` is."""
     kind: Literal["threshold"] = "threshold"
 
@@ -408,8 +406,8 @@ Channel = Webhook | Command | Apprise
 class QuietHours:
     """When no message is sent, as times of the service's zone; it may span midnight."""
 
-    start: time = _key("from", clock, N_("From"), typed=form.typed_clock)
-    end: time = _key("to", clock, N_("To"), typed=form.typed_clock)
+    start: time = _key("from", clock, N_("From"))
+    end: time = _key("to", clock, N_("To"))
     urgent: tuple[str, ...] = _key("urgent", rule_names, default=URGENT)
     """The names of the rules whose messages do not wait."""
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from markupsafe import escape
 
 from flask10x.config import station_file
 from flask10x.config.settings import Settings
@@ -518,7 +519,7 @@ def test_the_form_proposes_names_and_everything_can_be_edited(
         ("minimum-0", "1e999", "a number is needed"),
         ("maximum-0", "-60", "has to be above the least value"),
         ("unit-0", "9", "a unit begins with no digit, sign or point"),
-        ("unit-0", "C", "write it °C"),
+        ("unit-0", "C", 'write it "°C"'),
         (
             "label-1",
             "x" * 65,
@@ -533,7 +534,7 @@ def test_a_mistake_is_said_at_its_field(
     form = form_of(client.get("/setup/stations/freezer").text) | {field: text, "label": "Mine"}
     answer = client.post("/setup/stations/freezer", data=form)
     assert answer.status_code == 400
-    assert f'id="error-{field}">{html.escape(reason)}<' in answer.text
+    assert f'id="error-{field}">{escape(reason)}<' in answer.text
     again = form_of(answer.text)
     assert again[field] == text and again["label"] == "Mine"
     assert not stations_file(settings).exists()

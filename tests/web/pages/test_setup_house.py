@@ -106,14 +106,6 @@ def test_each_mistake_is_said_at_its_field(
     assert field == "place" or 'name="place" value="1,2"' in answer.text
 
 
-@pytest.mark.parametrize("text", ["asia/tokyo", "Tokyo", "東京", "ASIA/TOKYO"])
-def test_a_zone_is_found_by_its_town(
-    client: FlaskClient, token: str, tmp_path: Path, text: str
-) -> None:
-    assert save(client, token=token, timezone=text) == 303
-    assert saved(tmp_path)["timezone"] == "Asia/Tokyo"
-
-
 def test_what_the_environment_has_is_shown_with_its_place(
     make_app: MakeApp, tmp_path: Path
 ) -> None:
