@@ -37,13 +37,12 @@ UNWRITTEN_TURNS = 1200
 _m, _taken = state_file.messages.c, state_file.taken.c
 
 
-Line = tuple[int, str]
-"""The level and the text of a line of the log."""
-
-
 @dataclass(slots=True)
 class MessageDelivery:
-    """Sends the messages of all channels. `say` writes a line of the log with its level."""
+    """Sends the messages of all channels.
+
+    `say` writes a line of the log with its level; several threads call it.
+    """
 
     settings: Settings
     state: StateFile
@@ -57,12 +56,11 @@ class MessageDelivery:
 
         Raises sqlalchemy.exc.DBAPIError when the state file can't be used.
         """
-        busy: dict[str, Future[list[Line]]] = {}
+        busy: dict[str, Future[None]] = {}
         with ThreadPoolExecutor(MAX_CHANNELS) as threads:
             while True:
                 for channel in [name for name, sending in busy.items() if sending.done()]:
-                    for line in busy.pop(channel).result():
-                        self.say(*line)
+                    busy.pop(channel).result()
                 now_ms, due = self.now_ms(), {} if is_stopping() else self._due()
                 for channel, due_ms in due.items():
                     if due_ms <= now_ms and channel not in busy:
@@ -81,14 +79,14 @@ class MessageDelivery:
             heads = due.heads(connection, alerts, self.now_ms(), zone)
         return {channel: message.due_ms for channel, message in heads.items()}
 
-    def _send_next(self, channel: str) -> list[Line]:
-        """Send the next message of a channel, if it is due; return lines for the log."""
+    def _send_next(self, channel: str) -> None:
+        """Send the next message of a channel, if it is due."""
         with self.state.writing() as connection:
             chosen = self._next_message(connection, channel, self.now_ms())
         if chosen is None:
-            return []
+            return
         message, alert, received_by = chosen
-        jobs, trouble, lines = list[Job](), "", list[Line]()
+        jobs, trouble = list[Job](), ""
         try:
             jobs = [job for job in self._jobs(message, alert) if job.receiver not in received_by]
         except NotSendable as error:
@@ -96,13 +94,17 @@ class MessageDelivery:
         except Exception as error:
             # It may have been created by another version; it must not stop the other channels.
             text = f"{_called(message)} has no text: {type(error).__name__}: {error}"
-            trouble, lines = "no_text", [(logging.ERROR, text)]
+            trouble = "no_text"
+            self.say(logging.ERROR, text)
         troubles = self.send(jobs)
         taken = [job.receiver for job, of_job in zip(jobs, troubles, strict=True) if not of_job]
         trouble = trouble or next(filter(None, troubles), "")
-        return [*lines, *self._record(message, taken, trouble)]
+        if line := self._record(message, taken, trouble):
+            self.say(*line)
 
-    def _record(self, message: AlertMessage, taken: Collection[str], trouble: str) -> list[Line]:
+    def _record(
+        self, message: AlertMessage, taken: Collection[str], trouble: str
+    ) -> tuple[int, str] | None:
         """Write the result of a try; on a full disk as soon as there is space again.
 
         The channel has no other try before that: a message whose result is lost would be sent
@@ -117,23 +119,23 @@ class MessageDelivery:
 
     def _write(
         self, connection: Connection, message: AlertMessage, taken: Collection[str], trouble: str
-    ) -> list[Line]:
-        """Write a result; return its line in the log, if it has one."""
+    ) -> tuple[int, str] | None:
+        """Write a result; return the level and the text of its line in the log, if it has one."""
         now_ms, tries, called = self.now_ms(), message.tries + 1, _called(message)
         if not trouble:
             _settle(connection, message.id, "sent", now_ms)
-            return [(logging.INFO, f"{called} was sent, at try {tries}")] if message.tries else []
+            return (logging.INFO, f"{called} was sent, at try {tries}") if message.tries else None
         reason = trouble_in("en", trouble)
         if due.is_given_up(message, now_ms):
             _settle(connection, message.id, "given_up", now_ms, trouble)
-            return [(logging.ERROR, f"{called} was given up after {tries} tries: {reason}")]
+            return logging.ERROR, f"{called} was given up after {tries} tries: {reason}"
         waiting = update(state_file.messages).where(_m.id == message.id, _m.state == "waiting")
         connection.execute(waiting.values(trouble=trouble))
         for receiver in taken:
             row = insert(state_file.taken).prefix_with("OR IGNORE")
             connection.execute(row.values(message_id=message.id, receiver=receiver))
         text = f"{called} could not be sent, and is tried again: {reason}"
-        return [] if message.tries else [(logging.WARNING, text)]
+        return None if message.tries else (logging.WARNING, text)
 
     def _next_message(
         self, connection: Connection, channel: str, now_ms: int

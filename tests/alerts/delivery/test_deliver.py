@@ -273,6 +273,27 @@ def test_after_a_week_it_is_given_up(home: Home) -> None:
     assert [level for level, _text in home.lines] == [logging.WARNING, logging.ERROR]
 
 
+def test_a_try_is_logged_when_the_file_cannot_be_read_meanwhile(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.message(home.alert())
+    has_failed = threading.Event()
+
+    def unreadable() -> None:
+        has_failed.set()
+        raise DBAPIError("BEGIN", None, Exception("disk I/O error"))
+
+    def says(_url: str) -> str:
+        monkeypatch.setattr(home.state, "reading", unreadable)
+        assert has_failed.wait(60)
+        return "status:500"
+
+    home.says = says
+    with pytest.raises(DBAPIError):
+        home.deliver()
+    assert [level for level, _text in home.lines] == [logging.WARNING]
+
+
 def test_a_removed_channel_is_a_reason_and_holds_up_no_other(home: Home) -> None:
     alert = home.alert()
     for channel in ("pager", "phone"):
