@@ -272,6 +272,8 @@ class Rescue:
             ):
                 self._database.damage.report(str(richer))
         self._hold()
+        # A file that is renamed is known by its former name, from here on.
+        self._look()
 
     def step(self) -> None:
         """Check the files once, and make the copy if it is needed and not made yet."""

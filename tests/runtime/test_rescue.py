@@ -125,6 +125,13 @@ def test_a_file_that_is_renamed_is_recognised(house: House) -> None:
     assert house.gauges.damage.endswith("-wal was deleted or moved away while in use")
 
 
+def test_a_file_that_is_renamed_within_the_first_second_is_recognised(house: House) -> None:
+    database, rescue = house.worker()
+    database.path.rename(database.path.with_name("elsewhere"))
+    rescue.step()
+    assert house.gauges.damage == f"{database.path} was deleted or moved away while in use"
+
+
 def test_two_workers_make_one_copy(house: House) -> None:
     (first, watch), (second, other) = house.worker(), house.worker()
     store(first)
