@@ -158,6 +158,19 @@ def test_each_bit_is_found_named_and_put_back(house: House, copy: str, flips: in
     assert wrong == []
 
 
+@pytest.mark.sqlite_only("flips bits of its file")
+def test_a_time_that_changed_within_its_second_is_put_back(house: House) -> None:
+    """A line of a CSV file has whole seconds and fits both times: the index decides."""
+    before = house.contents()
+    values = stored_values(house.file, "readings")
+    (place,) = (each for each in values if each.row == (101,) and each.column == "received_at")
+    flip(house.file, place.offset + place.length - 1, 4)
+    difference = only(house.verify(repair=True))
+    assert (difference.number, difference.wrong) == (101, ("table",))
+    assert difference.is_repaired
+    assert house.contents() == before
+
+
 @pytest.fixture
 def table_wrong(house: House) -> int:
     """The id of a reading whose temperature has changed since it was exported and backed up."""
