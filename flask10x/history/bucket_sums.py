@@ -5,6 +5,7 @@ roll-ups, the rest from readings, and those that are not rolled up yet one by on
 """
 
 import json
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -284,22 +285,39 @@ class _Adder:
         columns = tuple(sorted({column for group, _ in groups.values() for column in group.lines}))
         ends = {"low_ms": self._window.first_ms, "high_ms": self._window.last_ms}
         values = ends | {"after_id": self._view.rollups.progress.done}
-        for endpoint, at_ms, *stored in self._view.connection.execute(
-            _later(columns), values
-        ).all():
+        rows = self._view.connection.execute(_later(columns), values).all()
+        # Those of a station stay in the order of ids.
+        for endpoint, of_station in groupby(sorted(rows, key=itemgetter(0)), itemgetter(0)):
             group, rest = groups.get(endpoint, (None, []))
-            if group is None or any(first <= at_ms <= last for first, last in rest):
+            if group is None:
                 continue
-            *_, segments = next(self._pieces(group, at_ms, at_ms))
-            if all(segment.hidden for segment in segments):
+            new = [
+                row for row in of_station if not any(low <= row[1] <= high for low, high in rest)
+            ]
+            if new:
+                self._add_readings(group, columns, new)
+
+    def _add_readings(self, group: _Group, columns: Sequence[str], rows: Sequence[Any]) -> None:
+        """Add readings of a group one by one: endpoint, time and these columns of each."""
+        times = [row[1] for row in rows]
+        # What is shown, and how, is found once, not with each reading.
+        starts, shown_of = list[int](), list[list[tuple[Line, int, Segment]]]()
+        for begin_ms, _end_ms, segments in self._pieces(group, min(times), max(times)):
+            of_columns = zip(group.lines.items(), segments, strict=True)
+            starts.append(begin_ms)
+            shown_of.append(
+                [(line, 2 + columns.index(c), s) for (c, line), s in of_columns if not s.hidden]
+            )
+        for row in rows:
+            shown = shown_of[bisect_right(starts, row[1]) - 1]
+            if not shown:
                 continue
             group.readings += 1
-            place, value_of = self._window.place(at_ms), dict(zip(columns, stored, strict=True))
-            for (column, line), segment in zip(group.lines.items(), segments, strict=True):
-                value = value_of[column]
-                if value is not None and not segment.hidden:
-                    shown = segment.gain * value + segment.offset
-                    line.add(place, 1, shown, shown, shown)
+            place = self._window.place(row[1])
+            for line, number, segment in shown:
+                if (stored := row[number]) is not None:
+                    value = segment.gain * stored + segment.offset
+                    line.add(place, 1, value, value, value)
 
     def _add_rest(self, pieces: Sequence[_Piece]) -> None:
         """Add all readings of these pieces."""
