@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import time
 from typing import Any
 
-from flask10x.config.readers import WrongEntry, schema_of
+from flask10x.config.readers import SCHEMAS, WrongEntry
 from flask10x.config.toml import Key
 from flask10x.readings.numbers import typed_number
 
@@ -28,7 +28,7 @@ _UNITS_SEC = {"min": 60, "h": 3600}
 
 def kind_of(key: Key) -> str:
     """Return the JSON type of a value of the key: `integer`, `number`, `boolean`, `array`, …"""
-    schema = schema_of(key.read)
+    schema = SCHEMAS[key.read]
     return str(schema.get("type") or schema.get("anyOf", [{}])[0].get("type", "string"))
 
 
@@ -39,7 +39,7 @@ def is_number(key: Key) -> bool:
 
 def keys_of_phone(key: Key) -> str:
     """Return the `inputmode` of a field; empty for a text, and where a minus may be needed."""
-    schema = schema_of(key.read)
+    schema = SCHEMAS[key.read]
     schema = schema.get("anyOf", [schema])[0]
     is_negative = schema.get("minimum", schema.get("exclusiveMinimum", -1)) < 0
     return "" if is_negative else _NUMBERS.get(kind_of(key), "")

@@ -25,10 +25,7 @@ from flask10x.translation import message as _
 Reader = Callable[[Any], Any]
 R = TypeVar("R", bound=Callable[..., Any])
 SCHEMAS: dict[Callable[..., Any], dict[str, Any]] = {}
-"""What a reader takes from a TOML file, as JSON Schema, for editors (`config/schema.py`).
-
-One that is not here takes a text, whose form the reader alone knows.
-"""
+"""What a reader takes from a TOML file, as JSON Schema, for editors (`config/schema.py`)."""
 
 
 def takes(read: R, **schema: Any) -> R:
@@ -45,11 +42,6 @@ def any_case(words: Iterable[str]) -> str:
 
 def _in_any_case(word: str) -> str:
     return "".join(f"[{c.upper()}{c.lower()}]" if c.isalpha() else c for c in word)
-
-
-def schema_of(read: Callable[..., Any]) -> dict[str, Any]:
-    """Return what the reader takes, as JSON Schema."""
-    return SCHEMAS.get(read, {"type": "string"})
 
 
 # A value or a name is shown up to here in a message about a file.
@@ -133,7 +125,17 @@ def from_text(convert: Callable[[str], Any], read: Reader) -> Reader:
         except (ValueError, OverflowError):
             return read(raw)
 
-    return takes(read_text, anyOf=[SCHEMAS[read], {"type": "string"}])
+    # A schema knows no limits of a number in a text.
+    written = {"type": "string", "pattern": _AS_TEXT[convert]}
+    return takes(read_text, anyOf=[SCHEMAS[read], written])
+
+
+_DIGITS = "[0-9]+(?:_[0-9]+)*"
+_AS_TEXT: dict[Callable[[str], Any], str] = {
+    int: rf"^\s*[+-]?{_DIGITS}\s*$",
+    float: rf"^\s*[+-]?(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?\s*$",
+}
+"""How a number is written in a text, by the function that reads it."""
 
 
 def seconds(low: float, high: float) -> Reader:
@@ -272,6 +274,15 @@ def host_names(raw: Any) -> tuple[str, ...]:
     return names
 
 
+def _comma_separated(item: str) -> dict[str, Any]:
+    """The schema of a text of such items, with blanks around them."""
+    return {"type": "string", "pattern": rf"^\s*{item}\s*(?:,\s*{item}\s*)*$"}
+
+
+_LABEL_IN_ANY_CASE = _LABEL.replace("a-z", "A-Za-z")
+takes(host_names, **_comma_separated(rf"\.?{_LABEL_IN_ANY_CASE}(?:\.{_LABEL_IN_ANY_CASE})*\.?"))
+
+
 def endpoints(raw: Any) -> tuple[str, ...]:
     """Reads `freezer,attic`: paths of stations; none of an empty text."""
     names = tuple(name.strip() for name in raw.split(",")) if isinstance(raw, str) and raw else ()
@@ -281,6 +292,7 @@ def endpoints(raw: Any) -> tuple[str, ...]:
 
 
 _ENDPOINT = "[a-z][a-z0-9_-]{0,31}"
+takes(endpoints, anyOf=[{"const": ""}, _comma_separated(_ENDPOINT)])
 
 
 def bind(raw: Any) -> str:
@@ -301,6 +313,11 @@ def bind(raw: Any) -> str:
 
 
 _UNIX, _HOST, _PORT = r"unix:/\S*[^\s/]", "[A-Za-z0-9_.-]+", "[0-9]{1,5}"
+takes(
+    bind,
+    type="string",
+    pattern=rf"^(?:{_UNIX}|(?!unix:)(?:{_HOST}|\[[0-9A-Fa-f:.]+(?:%.+)?\]):{_PORT})$",
+)
 
 
 def _is_ipv6(host: str) -> bool:
@@ -326,6 +343,8 @@ def time_zone(raw: Any) -> str:
     return str(raw)
 
 
+# Which zones there are depends on the machine.
+takes(time_zone, type="string", pattern="^[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*$")
 altitude = within(LOWEST_M, HIGHEST_M, N_("metres above sea level from {low} to {high} are needed"))
 """Metres, within the limits of the formula of the pressure at sea level."""
 
@@ -365,6 +384,8 @@ def coordinates(raw: Any) -> Place:
         raise WrongEntry(raw, needed)
     return Place(latitude, longitude)
 
+
+takes(coordinates, type="string", pattern=f"^{_NUMBER},{_NUMBER}$")
 
 # A digit too few would remove readings for good. Alerts learn from a week, and people look at a
 # month.
@@ -432,6 +453,9 @@ def database_url(raw: Any) -> str:
     return value
 
 
+takes(database_url, type="string", pattern=f"^(?:sqlite:////|{re.escape(POSTGRESQL)})")
+
+
 def _address_mistake(rest: str) -> str:
     """What is wrong with the address behind the scheme; "" for nothing."""
     parts = _PARTS.fullmatch(rest)
@@ -475,6 +499,9 @@ def mqtt_url(raw: Any) -> str:
     return str(raw)
 
 
+_SCHEMES = "|".join(map(_in_any_case, MQTT_PORTS))
+takes(mqtt_url, type="string", pattern=rf"^(?:{_SCHEMES})://(?:[^/?#:]*@)?[^/?#@]+/*$")
+
 # As long as a topic of a station.
 TOPIC_CHARS = 200
 
@@ -487,7 +514,9 @@ def mqtt_prefix(raw: Any) -> str:
     return str(raw)
 
 
-takes(mqtt_prefix, type="string", maxLength=TOPIC_CHARS)
+# A `\w` of other programs has ASCII only.
+_LEVEL = r"(?:[\w.-]|[^\x00-\x7F])+"
+takes(mqtt_prefix, type="string", maxLength=TOPIC_CHARS, pattern=f"^(?:{_LEVEL}(?:/{_LEVEL})*)?$")
 
 ACCEPT, REJECT = "accept", "reject"
 
@@ -505,6 +534,9 @@ def partial_readings(raw: Any, settings: Mapping[str, Any]) -> frozenset[str]:
             raise WrongEntry(raw, needed.format(stations=", ".join(stations.by_endpoint)))
         words[endpoint] = word
     return accepting_partial(stations, words)
+
+
+takes(partial_readings, **_comma_separated(rf"(?:[a-z0-9_-]+\s*=\s*)?(?:{ACCEPT}|{REJECT})"))
 
 
 def accepting_partial(stations: Stations, words: Mapping[str, str]) -> frozenset[str]:

@@ -1,8 +1,7 @@
 """JSON Schemas of the TOML files, for editors: names, types and limits of keys.
 
-They are made from the tables that the readers of these files use, so they say the same. What a text
-has to look like (an address, a list), and what keys and tables mean to each other (names that
-exist, limits in the right order), the program alone knows:
+They are made from the tables that the readers of these files use, so they say the same. What keys
+and tables mean to each other (names that exist, limits in the right order) the program alone knows:
 `flask10x stations check`, `flask10x alerts check`, `flask10x check`.
 """
 
@@ -14,7 +13,7 @@ from flask10x.config import settings as settings_file
 from flask10x.config import station_keys as keys
 from flask10x.config.alerts import rules
 from flask10x.config.alerts.file import MAX_CHANNELS, MAX_RULES
-from flask10x.config.readers import any_case, schema_of
+from flask10x.config.readers import SCHEMAS, any_case
 from flask10x.config.station_file import MAX_BANDS, MAX_FAULTS, MAX_MEASUREMENTS, MAX_STATIONS
 from flask10x.config.toml import Key
 from flask10x.readings.stations import BUILT_IN
@@ -48,7 +47,7 @@ def _settings(names: Iterable[str]) -> Schema:
     of_rows = {row.name: row.metadata for row in settings_file.ROWS}
     rows, spellings = {}, {}
     for name in names:
-        rows[name] = dict(schema_of(settings_file.READERS[name]))
+        rows[name] = dict(SCHEMAS[settings_file.READERS[name]])
         if of_row := of_rows.get(name):
             rows[name]["description"] = of_row["about"]
         # In capitals, as in the environment, it is the same setting.
@@ -138,7 +137,7 @@ def _of(of: Iterable[Key]) -> Schema:
 
 
 def _keys(of: Iterable[Key]) -> dict[str, Schema]:
-    return {key.name: schema_of(key.read) for key in of}
+    return {key.name: SCHEMAS[key.read] for key in of}
 
 
 def _needed(of: Iterable[Key]) -> list[str]:

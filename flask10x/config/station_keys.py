@@ -168,15 +168,30 @@ def csv_file_of(endpoint: str) -> str:
     return f"{endpoint}.csv"
 
 
-_PATH = {"type": "string", "maxLength": PATH_CHARS}
+_PATH = {"type": "string", "pattern": r"^[^.\s]+(\.[^.\s]+)*$", "maxLength": PATH_CHARS}
+# Letters of all scripts, which \w has in Python alone.
+readers.takes(csv_file, type="string", pattern=r"^[^\s./,\\-][^\s/,\\]{0,59}\.csv$")
 readers.takes(partial, enum=[readers.REJECT, readers.ACCEPT])
-readers.takes(channel, anyOf=[{"type": "string"}, {"type": "integer", "minimum": 0}])
-readers.takes(topic, type="string", maxLength=readers.TOPIC_CHARS)
+readers.takes(
+    channel,
+    anyOf=[{"type": "string", "pattern": "^[0-9]{1,20}$"}, {"type": "integer", "minimum": 0}],
+)
+readers.takes(
+    topic,
+    **readers.SCHEMAS[name]
+    | {"maxLength": readers.TOPIC_CHARS, "pattern": r"^[^+#\s]([^+#]*[^+#\s])?$"},
+)
 readers.takes(tags, type="object", maxProperties=MAX_TAGS, additionalProperties={"type": "string"})
 readers.takes(path, **_PATH)
 readers.takes(paths, type="array", maxItems=MAX_ALIASES, items=_PATH)
-readers.takes(header, type="string", minLength=1, maxLength=LABEL_CHARS)
-readers.takes(unit, type="string", maxLength=UNIT_CHARS)
+readers.takes(
+    header,
+    type="string",
+    minLength=1,
+    maxLength=LABEL_CHARS,
+    pattern=r'^(?!current_time$)[^,"\s]([^,"]*[^,"\s])?$',
+)
+readers.takes(unit, type="string", maxLength=UNIT_CHARS, pattern=r"^([^0-9.,+\-\s](.*\S)?)?$")
 
 # The default of a key whose value is the name of its table.
 _ITSELF = str

@@ -11,11 +11,8 @@ from typing import Any
 
 from flask10x.config import schema
 
-# What tables, files or keys mean to each other, what only Unicode or a unit knows, and the form of
-# a text, which its reader alone says.
+# What tables, files or keys mean to each other, and what only Unicode or a unit knows.
 BEYOND = (
-    *("an address ", "path of the program", "a time from", "number of a channel", "a topic such"),
-    *("name of a field", "a heading without", "begins with no digit"),
     *("has the same", "is taken by", "is there twice", "needs the key", "goes with", "write it"),
     *("the column ", "the quantity ", "there is no", "has no measurement", "would never"),
     *("is the same as", "must stay", "not below maximum", "too long", "the limit:", "name twice"),

@@ -43,7 +43,7 @@ def hours(low: float, high: float) -> Callable[[Any], int]:
 
 
 def _times(read: readers.Reader, factor: int) -> Callable[[Any], int]:
-    return readers.takes(lambda raw: round(read(raw) * factor), **readers.schema_of(read))
+    return readers.takes(lambda raw: round(read(raw) * factor), **readers.SCHEMAS[read])
 
 
 def change(raw: Any) -> float:
@@ -129,12 +129,20 @@ def arguments(raw: Any) -> tuple[str, ...]:
 
 _NAMES: dict[str, Any] = {"type": "array", "maxItems": MAX_NAMES, "uniqueItems": True}
 _NAMES["items"] = {"type": "string"}
+_PORT = ":(?:[0-9]{0,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_PLACE = rf"^https?://(?:[!-.0-9;->A-Z\\^-~]+|\[[^\]\s]+\])(?:{_PORT})?"
+_HTTP = {"type": "string", "maxLength": URL_CHARS, "pattern": _PLACE + r"(?:[/?][!-\"$-~]*)?$"}
 readers.takes(change, type="number", exclusiveMinimum=0)
 readers.takes(names, **_NAMES, minItems=1)
 readers.takes(rule_names, **_NAMES)
-readers.takes(base_url, type="string", maxLength=URL_CHARS)
-readers.takes(webhook_url, type="string", maxLength=URL_CHARS)
-readers.takes(arguments, type="array", minItems=1, maxItems=MAX_ARGUMENTS, items={"type": "string"})
+readers.takes(base_url, **_HTTP | {"pattern": _PLACE + r"(?:/[!-\"$->@-~]*)?$"})
+readers.takes(webhook_url, **_HTTP)
+readers.takes(
+    arguments, type="array", minItems=1, maxItems=MAX_ARGUMENTS, items={"type": "string"},
+    prefixItems=[{"type": "string", "pattern": "^/"}],
+)  # fmt: skip
+# A time of TOML's own is a text with seconds for an editor.
+readers.takes(clock, type="string", pattern=f"^{_CLOCK.pattern}(:[0-9]{{2}}([.][0-9]+)?)?$")
 
 MAX_MESSAGES = 1000
 URGENT = ("database", "disk")

@@ -20,7 +20,7 @@ from flask10x.alerts.delivery.jobs import MAX_URLS, NotSendable, trouble_of_urls
 from flask10x.alerts.words import TROUBLES
 from flask10x.config import form, secrets
 from flask10x.config.alerts.rules import CHANNELS, Apprise, Channel, Webhook, webhook_url
-from flask10x.config.readers import WrongEntry, matching
+from flask10x.config.readers import WrongEntry, matching, takes
 from flask10x.config.settings import Settings
 from flask10x.config.toml import Key
 from flask10x.errors import SettingsError
@@ -77,6 +77,8 @@ def _urls(raw: str) -> str:
     return raw
 
 
+for reader in (_secret, _server, _urls):
+    takes(reader, type="string")
 _topic = matching("[-_A-Za-z0-9]{1,64}", N_("letters, digits, - and _ are needed, 64 at most"))
 _line_token = matching("[A-Za-z0-9+/=]{40,1000}", N_("this is not a whole token"))
 _line_user = matching("[UCR][0-9a-f]{32}", N_("U, C or R and 32 letters and digits are needed"))
