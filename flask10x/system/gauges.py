@@ -204,7 +204,7 @@ class Gauges(Structure):
     _fields_ = (
         *numbers("high_water", "errors_base", "killed", "killed_logged", "long_wal"),
         *numbers("inspected", "serving", "taken_away"),
-        *numbers("expected_rows", "commit_us"),
+        *numbers("expected_rows", "commit_us", "links_tried", "link_logged_ms"),
         ("failing_since_ms", c_int64 * TASKS_MAX),
         ("slots", Slot * SLOTS),
         ("_damage_text", c_char * TEXT_BYTES),
@@ -239,6 +239,10 @@ class Gauges(Structure):
     """How many readings are expected to wait together for the next commit; 0 before the first."""
     commit_us: int
     """How long the last commit took, in microseconds."""
+    links_tried: int
+    """How many links of administrators were tried in vain since the log said so."""
+    link_logged_ms: int
+    """When it said so; 0 if it never has."""
     failing_since_ms: "Array[c_int64]"
     """Since when each periodic task fails, by its place in the list of tasks; 0 while it works."""
     slots: "Array[Slot]"

@@ -17,6 +17,8 @@ from werkzeug.sansio.utils import host_is_trusted
 
 from flask10x.config.secrets import ALL, Keyring
 from flask10x.config.settings import Settings
+from flask10x.system import clock
+from flask10x.system.gauges import Gauges
 from flask10x.system.pace import Pace
 from flask10x.web.limits import CONFLICTS
 from flask10x.web.page import OPEN, POSTING, Guard, guard_of_request
@@ -29,6 +31,9 @@ log = logging.getLogger(__name__)
 EXTENSION = "flask10x.access"
 READ_ONLY_METHODS = {"GET", "HEAD", "OPTIONS"}
 SHOWN_CHARS = 100
+# A household tries a few; more only cost time, for nobody guesses 256 bits.
+LINKS_TRIED_MAX = 30
+LINKS_LOGGED_EVERY_MS = 60_000
 # The dot of an absolute name, `raspberrypi.local.`, which is the same host (RFC 3986, 3.2.2).
 LAST_DOT = re.compile(r"(?<=[^.])\.(?=(?::[0-9]*)?\Z)")
 ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<v4>[0-9.]+))(?::[0-9]{1,5})?")
@@ -59,10 +64,11 @@ KEY_HINT = "writeKey has to be a token of this station"
 class Access:
     """What is checked of every request of one worker: host, origin, token."""
 
-    def __init__(self, settings: Settings, keyring: Keyring) -> None:
+    def __init__(self, settings: Settings, keyring: Keyring, gauges: Gauges) -> None:
         self._hosts = settings.allowed_hosts
         self._keyring = keyring
         self._pace = Pace()
+        self._gauges = gauges
 
     def init_app(self, app: Flask) -> None:
         """Check every request before its view is called and its body is looked at."""
@@ -177,10 +183,19 @@ class Access:
             answer.headers.add("WWW-Authenticate", f'{challenge} realm="flask10x"')
         return answer
 
-    def note_wrong_link(self) -> None:
-        """Log, once a minute, that a link of administrators does not work."""
-        if (more := self._pace.turn("/setup/link")) is not None:
+    def note_wrong_link(self) -> bool:
+        """Log once a minute that links of administrators are tried in vain; False: too many are.
+
+        Once for all workers: a stranger's tries reach each of them.
+        """
+        gauges, now_ms = self._gauges, clock.monotonic_ms()
+        if not gauges.link_logged_ms or now_ms - gauges.link_logged_ms >= LINKS_LOGGED_EVERY_MS:
+            held_back = gauges.links_tried - 1
+            gauges.link_logged_ms, gauges.links_tried = now_ms, 0
+            more = f" ({held_back} more since the last such line)" if held_back > 0 else ""
             log.warning("/setup/link refused: wrong or used link, from %s%s", sender(), more)
+        gauges.links_tried += 1
+        return gauges.links_tried <= LINKS_TRIED_MAX
 
 
 def current() -> Access:

@@ -73,7 +73,7 @@ def create_app(
     app.jinja_env.globals["settings"] = config
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     slot = slot or WorkerSlot.alone(config)
-    access = Access(config, keyring or secrets.load_tokens(config))
+    access = Access(config, keyring or secrets.load_tokens(config), slot.gauges)
     access.init_app(app)
     if missing:
         app.extensions["flask10x"] = Waiting(config, slot, missing)

@@ -21,6 +21,7 @@ from flask10x.config.toml import digest_of, schema_line
 from flask10x.database.database import Database
 from flask10x.database.station_columns import add_missing
 from flask10x.errors import SettingsError
+from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.recording.writer import Writer
 from flask10x.runtime import administrators as module
 from flask10x.runtime import setup_files
@@ -28,8 +29,10 @@ from flask10x.runtime.added_stations import AGAIN_SEC, SETTLED_SEC, AddedStation
 from flask10x.runtime.administrators import CHANGES, NAME, Administrators
 from flask10x.runtime.setup_files import FileChange
 from flask10x.system import clock, own_files
+from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock
 from flask10x.web.administrators import COOKIE
+from flask10x.web.app import create_app
 from flask10x.web.pages.setup import changes
 from flask10x.web.senders import SENDING_MS
 from tests.conftest import MakeApp, MakeSettings
@@ -118,12 +121,35 @@ def test_links_that_are_tried_in_vain_cost_no_write_and_keep_nobody_waiting(
         # A change that takes long.
         lock.acquire(0)
         tried = [client.post("/setup/link", data={"link": f"{n}"}) for n in range(40)]
-    assert {answer.status_code for answer in tried} == {404}
+    statuses = [answer.status_code for answer in tried]
+    assert statuses == sorted(statuses) and {*statuses} == {404, 429}
+    assert statuses.count(404) >= 20 and tried[-1].headers["Retry-After"] == "60"
     assert path.stat() == before
     lines = [line for line in caplog.messages if "/setup/link refused" in line]
     assert lines == ["/setup/link refused: wrong or used link, from 127.0.0.1"]
     # Who has one that works comes in all the same.
     become(client, of)
+
+
+def test_wrong_links_are_a_line_a_minute_and_30_tries_for_all_workers(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    start_ms = clock.monotonic_ms()
+    monkeypatch.setattr(clock, "monotonic_ms", lambda: start_ms)
+    gauges = Gauges(settings.stations.by_endpoint)
+    apps = [create_app(settings, WorkerSlot.alone(settings, gauges, n)) for n in range(2)]
+
+    def tried(count: int) -> list[int]:
+        return [apps[n % 2].test_client().get(f"/setup/link/{n}").status_code for n in range(count)]
+
+    assert tried(34) == [404] * 30 + [429] * 4
+    monkeypatch.setattr(clock, "monotonic_ms", lambda: start_ms + 60_000)
+    assert tried(2) == [404, 404]
+    lines = [line for line in caplog.messages if "/setup/link refused" in line]
+    line = "/setup/link refused: wrong or used link, from 127.0.0.1"
+    assert lines == [line, f"{line} (33 more since the last such line)"]
+    for app in apps:
+        app.extensions["flask10x"].close()
 
 
 def test_a_change_is_kept_beside_the_administrators(

@@ -6,7 +6,7 @@ that send already; each change is kept with the file as it was, and can be undon
 
 from pathlib import Path
 
-from flask import abort, redirect, render_template, request, url_for
+from flask import abort, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.config import environment_file
@@ -91,14 +91,17 @@ def _named(change: Change, t: Translation) -> str:
 
 
 @blueprint.get("/setup/link/<link>")
-def as_link(link: str) -> tuple[str, int]:
+def as_link(link: str) -> AnyResponse | tuple[str, int]:
     """The page that a link leads to: nothing happens until its button is pressed.
 
-    404 for a link that does not work: nobody guesses 256 bits.
+    404 for a link that does not work, and 429 when many were tried within a minute.
     """
     is_open = administrators.administrators().is_open(link, clock.now_ms())
-    if not is_open:
-        access.current().note_wrong_link()
+    if not is_open and not access.current().note_wrong_link():
+        t = preferences.texts()
+        answer = make_response(t("Too many links were tried. Wait a minute."), 429)
+        answer.headers["Retry-After"] = "60"
+        return answer
     own = shell(context.store().settings)
     page = render_template(
         "setup/link.html", link=link, is_open=is_open, command_text=own.flask10x("admin-link")
