@@ -88,7 +88,7 @@ $(VENV)/.compiled: $(VENV)/.develop
 	@touch $@
 
 # All are compiled before all are run, not before some.
-test: $(VENV)/.develop charts $(AXE) $(if $(TESTS),,compiled) ## install what tests need and run them all (6 minutes on two cores); some: make test TESTS=tests/readings
+test: $(VENV)/.develop charts $(AXE) $(if $(TESTS),,compiled) ## install what tests need and run them all (5 minutes on two cores); some: make test TESTS=tests/readings
 	$(BIN)/python -m pytest -m "$(MARKED)" -n $(PROCESSES) --dist worksteal $(or $(TESTS),--ignore=tests/postgres)
 
 # What another interpreter, with its SQLite, may answer otherwise:

@@ -300,7 +300,7 @@ class _Adder:
     def _add_readings(self, group: _Group, columns: Sequence[str], rows: Sequence[Any]) -> None:
         """Add readings of a group one by one: endpoint, time and these columns of each."""
         times = [row[1] for row in rows]
-        # What is shown, and how, is found once, not with each reading.
+        # Corrections are looked up once, not for each reading.
         starts, shown_of = list[int](), list[list[tuple[Line, int, Segment]]]()
         for begin_ms, _end_ms, segments in self._pieces(group, min(times), max(times)):
             of_columns = zip(group.lines.items(), segments, strict=True)

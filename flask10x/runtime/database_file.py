@@ -272,7 +272,7 @@ class Rescue:
             ):
                 self._database.damage.report(str(richer))
         self._hold()
-        # A file that is renamed is known by its former name, from here on.
+        # Without this first look a rename before the first step would go unnoticed.
         self._look()
 
     def step(self) -> None:

@@ -105,7 +105,7 @@ class StationTotals:
 # it has logged; a periodic task for its `failing_since_ms`, and the alerts for `learned_sec`; the
 # holder of the commit lock for `expected_rows` and `commit_us`. `errors_base`, `taken_away`,
 # `rescued` and `damage` are written once. The worker that has a suspicion writes `suspicion`, and
-# the one that inspects the file clears it and writes `inspected`. Each worker counts in a row of
+# the worker that inspects the file clears it and writes `inspected`. Each worker counts in a row of
 # its own. Where a number has several writers, the error is small: of two workers that accept
 # readings of one station at once, the slower one may leave a time some milliseconds old.
 

@@ -37,11 +37,15 @@ UNWRITTEN_TURNS = 1200
 _m, _taken = state_file.messages.c, state_file.taken.c
 
 
+Line = tuple[int, str]
+"""The level and the text of a line of the log."""
+
+
 @dataclass(slots=True)
 class MessageDelivery:
     """Sends the messages of all channels.
 
-    `say` writes a line of the log with its level; several threads call it.
+    The thread of each channel calls `say`, which writes a line to the log with its level.
     """
 
     settings: Settings
@@ -102,9 +106,7 @@ class MessageDelivery:
         if line := self._record(message, taken, trouble):
             self.say(*line)
 
-    def _record(
-        self, message: AlertMessage, taken: Collection[str], trouble: str
-    ) -> tuple[int, str] | None:
+    def _record(self, message: AlertMessage, taken: Collection[str], trouble: str) -> Line | None:
         """Write the result of a try; on a full disk as soon as there is space again.
 
         The channel has no other try before that: a message whose result is lost would be sent
@@ -119,8 +121,8 @@ class MessageDelivery:
 
     def _write(
         self, connection: Connection, message: AlertMessage, taken: Collection[str], trouble: str
-    ) -> tuple[int, str] | None:
-        """Write a result; return the level and the text of its line in the log, if it has one."""
+    ) -> Line | None:
+        """Write a result; return its line in the log, or None when the log gets none."""
         now_ms, tries, called = self.now_ms(), message.tries + 1, _called(message)
         if not trouble:
             _settle(connection, message.id, "sent", now_ms)

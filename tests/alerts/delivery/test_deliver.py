@@ -283,12 +283,12 @@ def test_a_try_is_logged_when_the_file_cannot_be_read_meanwhile(
         has_failed.set()
         raise DBAPIError("BEGIN", None, Exception("disk I/O error"))
 
-    def says(_url: str) -> str:
+    def answer(_url: str) -> str:
         monkeypatch.setattr(home.state, "reading", unreadable)
         assert has_failed.wait(60)
         return "status:500"
 
-    home.says = says
+    home.says = answer
     with pytest.raises(DBAPIError):
         home.deliver()
     assert [level for level, _text in home.lines] == [logging.WARNING]
