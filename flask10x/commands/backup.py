@@ -34,10 +34,19 @@ from flask10x.system.wording import amount
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Check this backup from its first to its last byte instead of making one.",
 )
+@translated.option(
+    "--secrets",
+    is_flag=True,
+    help="Put the secrets of channels into the backup that were typed into the pages.",
+)
 # For a file that a browser has sent.
 @click.option("--sent", is_flag=True, hidden=True)
-def command(folder: Path | None, keep: int, file: Path | None, *, sent: bool) -> None:
-    """Back the database up into FOLDER, by default FLASK10X_BACKUP_DIR.
+def command(
+    folder: Path | None, keep: int, file: Path | None, *, secrets: bool, sent: bool
+) -> None:
+    """Back the house up into FOLDER, by default FLASK10X_BACKUP_DIR.
+
+    A backup is one file with the readings, stations, settings, rules and channels.
 
     Prints the file, its rows, size and the seconds it took. Exit status: 0 when the backup is
     complete, checked and on the disk, 1 when there is none, 3 when another backup is running.
@@ -56,10 +65,14 @@ def command(folder: Path | None, keep: int, file: Path | None, *, sent: bool) ->
         _say_whole(file, copy_check.verify(file, progress).rows, has_sum=has_sum)
         return
     try:
-        result = backup(config, folder or config.backup_dir, keep, progress)
+        folder = folder or config.backup_dir
+        result = backup(config, folder, keep, progress, with_secrets=secrets)
     except BackupRunning as error:
         already_running(error)
     click.echo(str(result))
+    if result.secrets:
+        text = _("It holds the secrets of channels ({n}): keep it where only you can read it.")
+        click.echo(text.format(n=result.secrets))
     for warning in result.warnings:
         remark(warning)
 

@@ -1,6 +1,7 @@
 """`flask10x restore`: replace the database with a backup, or with Litestream's replica."""
 
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from gettext import gettext as _
@@ -14,15 +15,30 @@ from flask10x.commands.database import opened_alone, say_rejected
 from flask10x.commands.migrate import migrate
 from flask10x.commands.options import progress, remark
 from flask10x.config import settings
+from flask10x.config.house import (
+    PARTS,
+    House,
+    check,
+    fitted,
+    lacking,
+    names_in,
+    paths,
+    present,
+)
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import database_path
 from flask10x.errors import Flask10xError
-from flask10x.maintenance import replica
+from flask10x.maintenance import copy_check, replica
+from flask10x.maintenance.house_copy import house_in
 from flask10x.maintenance.restore import Restored, put_newer_back, restore
 from flask10x.readings.times import local_text
+from flask10x.runtime.setup_files import put_house
 from flask10x.system import backup_files
 from flask10x.system.wording import amount
+
+READINGS = "readings"
+"""The part of a backup that is the database; the others are in `config/house.py`."""
 
 
 @translated.command()
@@ -46,19 +62,41 @@ from flask10x.system.wording import amount
     metavar="TIME",
     help='With --replica: the state of that time, such as "2025-08-24 09:00".',
 )
-# For the parent of the workers, which has ended them: it holds their lock.
+@translated.option(
+    "--only",
+    "parts",
+    multiple=True,
+    type=click.Choice((READINGS, *PARTS)),
+    help="Restore this part of the backup only; repeat it for several.",
+)
+@translated.option(
+    "--show", is_flag=True, help="Show the backup beside this installation; change nothing."
+)
+# For the parent of the workers, which has ended them: it holds their lock. Without the readings a
+# page starts it beside them.
 @click.option("--by-service", is_flag=True, hidden=True)
-def command(file: Path | None, url: str | None, moment: str | None, *, by_service: bool) -> None:
-    """Replace the database with the backup FILE; the service must be stopped.
+def command(
+    file: Path | None,
+    url: str | None,
+    moment: str | None,
+    parts: tuple[str, ...],
+    *,
+    show: bool,
+    by_service: bool,
+) -> None:
+    """Replace the database and the house with the backup FILE; the service must be stopped.
 
     FILE is checked first and stays where it is. Its rows are put into a new database; what that
-    replaces is kept beside it.
+    replaces is kept beside it. The stations, settings, rules and channels of the backup follow; the
+    former ones are kept, too.
 
     Exit status: 4 when a file names rows that could not be taken. With --replica 1 also when a CSV
     file did not come back to the same bytes.
     """
     config = settings.load()
     if url is not None:
+        if show or parts:
+            raise click.UsageError(_("--only and --show go with FILE only"))
         if file is not None:
             raise click.UsageError(_("--replica and FILE cannot be combined"))
         sys.exit(_restore_replica(config, url, _at(config, moment)))
@@ -66,6 +104,30 @@ def command(file: Path | None, url: str | None, moment: str | None, *, by_servic
         raise click.UsageError(_("--at goes with --replica only"))
     if file is None:
         raise click.MissingParameter(param_type="argument", param_hint="'FILE'")
+    copy_check.check_kind(file)
+    house = fitted(config, house_in(file))
+    if show:
+        _show(config, file, house)
+        return
+    parts = parts or (READINGS, *house.files)
+    of_house = [part for part in PARTS if part in parts]
+    # Before anything is changed.
+    lost = lacking(check(config, house, of_house, by_page=by_service), house) if of_house else {}
+    status = 0
+    if READINGS in parts:
+        status = _restore_readings(config, file, house, of_house, by_service=by_service)
+    else:
+        _put_house(config, house, of_house, file)
+    for name, places in lost.items():
+        text = _("Enter again, it is not in the backup: the secret of {name} ({places})")
+        click.echo(text.format(name=name, places=", ".join(places)))
+    sys.exit(status)
+
+
+def _restore_readings(
+    config: Settings, file: Path, house: House, parts: Collection[str], *, by_service: bool
+) -> int:
+    """Restore the database, and these parts of the house; return the exit status."""
     path = database_path(config)
     restored = restore(config, file, progress, by_service=by_service)
     text = _("{database}: restored from {file}, {rows}")
@@ -77,6 +139,7 @@ def command(file: Path | None, url: str | None, moment: str | None, *, by_servic
         named = {"file": file, "name": backup_files.checksum_path(file).name}
         remark(text.format(**named))
     _say_kept(restored)
+    config = _put_house(config, house, parts, file)
     if by_service and restored.replaced:
         # What was received before the backup was sent; what fails is in the kept file.
         try:
@@ -96,7 +159,35 @@ def command(file: Path | None, url: str | None, moment: str | None, *, by_servic
     )
     click.echo(text.format(folder=config.csv_dir))
     made = restored.contents
-    sys.exit(say_rejected(file, made.rejected, made.rejected_path))
+    return say_rejected(file, made.rejected, made.rejected_path)
+
+
+def _put_house(config: Settings, house: House, parts: Collection[str], file: Path) -> Settings:
+    """Put these parts of the house in place; return the settings from then on."""
+    for path, is_kept in put_house(config, house, parts, file.name):
+        text = _("{path}: restored; {former} is the file that was there")
+        if not is_kept:
+            text = _("{path}: restored")
+        click.echo(text.format(path=path, former=f"{path.name}.before"))
+    return settings.load()
+
+
+def _show(config: Settings, file: Path, house: House) -> None:
+    """Print what the backup has, and what is here."""
+    rows = amount(copy_check.verify(file, progress).rows, "row")
+    click.echo(_("{file}: whole: {rows}").format(file=file, rows=rows))
+    for part, name in PARTS.items():
+        there, here = house.files.get(part), present(paths(config)[name])
+        text = _("{name}: not in the backup, so the file here stays")
+        if there is not None:
+            text = _("{name} in the backup: {there}; here: {here}")
+        if there == here is not None:
+            text = _("{name}: the same in the backup and here")
+        named = {
+            key: ", ".join(names_in(part, data)) or _("nothing")
+            for key, data in (("there", there), ("here", here))
+        }
+        click.echo(text.format(name=name, **named))
 
 
 def _say_kept(restored: Restored) -> None:

@@ -1,4 +1,4 @@
-"""Backups: whole copies of the database, made while the service writes.
+"""Backups: the database and the files of the house, in one file, made while the service writes.
 
 On either engine a backup is a file of SQLite.
 
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
+from flask10x.config.house import House, house_of
 from flask10x.config.settings import Settings
 from flask10x.database import engines, schema
 from flask10x.database.database import Database
@@ -27,7 +28,7 @@ from flask10x.database.running_service import Running, running
 from flask10x.database.sqlite import rescued
 from flask10x.database.sqlite.file import copy_into, make_single_file, remove_whole
 from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
-from flask10x.maintenance import copy_check
+from flask10x.maintenance import copy_check, house_copy
 from flask10x.maintenance.copying import fill_whole, of_new_file, snapshots
 from flask10x.system import backup_files, disk
 from flask10x.system.backup_files import finished, sums_of
@@ -93,6 +94,8 @@ class Backup:
     bytes: int
     seconds: float
     warnings: tuple[str, ...]
+    secrets: int = 0
+    """How many secrets of channels it holds."""
 
     def __str__(self) -> str:
         return _("{path}: {rows}, {size}, {seconds} s").format(
@@ -103,8 +106,17 @@ class Backup:
         )
 
 
-def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP, bar: Bar = unseen) -> Backup:
-    """Back the database up into the folder, and keep the newest `keep` backups there.
+def backup(
+    settings: Settings,
+    folder: Path,
+    keep: int = DEFAULT_KEEP,
+    bar: Bar = unseen,
+    *,
+    with_secrets: bool = False,
+) -> Backup:
+    """Back the house up into the folder, and keep the newest `keep` backups there.
+
+    A backup has the database and the files of `config/house.py`, their secrets only if asked for.
 
     Raises BackupError, or BackupRunning when another backup uses the folder; then no file has got
     a final name and none was removed.
@@ -123,7 +135,8 @@ def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP, bar: Bar 
             unsettled = _settle(service, settings.commit_interval_sec, began_sec) if service else ""
             unfinished = _unfinished_path(folder)
             try:
-                contents, digest = _copy(settings, unfinished, bar)
+                house = house_of(settings, with_secrets=with_secrets)
+                contents, digest = _copy(settings, unfinished, house, bar)
                 disk.leave_to_owner(unfinished, folder)
                 path = _publish(unfinished, digest, settings.zone)
             finally:
@@ -132,7 +145,8 @@ def backup(settings: Settings, folder: Path, keep: int = DEFAULT_KEEP, bar: Bar 
             warnings = [unsettled] if unsettled else []
             warnings += _prune(folder, path, keep)
             seconds = time.monotonic() - began_sec
-            return Backup(path, contents.rows, disk.size(path), seconds, tuple(warnings))
+            secrets = len(house.secrets)
+            return Backup(path, contents.rows, disk.size(path), seconds, tuple(warnings), secrets)
     except OSError as error:
         text = _("cannot back up into {folder}: {reason}")
         raise BackupError(text.format(folder=folder, reason=error.strerror)) from error
@@ -210,10 +224,13 @@ def _settle(service: Running, commit_interval_sec: float, began_sec: float) -> s
         time.sleep(max(POLL_SEC, commit_interval_sec / 10))
 
 
-def _copy(settings: Settings, unfinished: Path, bar: Bar) -> tuple[copy_check.Contents, str]:
+def _copy(
+    settings: Settings, unfinished: Path, house: House, bar: Bar
+) -> tuple[copy_check.Contents, str]:
     """Write and check the copy; return what it holds, and the sum of the checked bytes."""
     try:
         write_copy(settings, unfinished, bar)
+        house_copy.put(house, unfinished)
         disk.sync(unfinished)
         before = backup_files.digest_of(unfinished)
         contents = copy_check.verify(unfinished, bar)

@@ -30,7 +30,7 @@ from flask10x.database.sqlite.driver import escape_undecodable
 from flask10x.database.sqlite.file import make_single_file, open_read_only
 from flask10x.database.tables import readings
 from flask10x.errors import CopyError
-from flask10x.maintenance import copy_check
+from flask10x.maintenance import copy_check, house_copy
 from flask10x.maintenance.copying import CopiedRow, CopiedTable, of_new_file, put, tables_in
 from flask10x.maintenance.row_check import RowCheck, wrong_sequence
 from flask10x.system.progress import Bar
@@ -43,6 +43,8 @@ OF_SOURCE = (*DAMAGE_ERRORS, "SQLITE_ERROR")
 OTHER_TABLES = {
     *("alembic_version", "sqlite_sequence", "sqlite_stat1", "sqlite_stat4"),
     *("_litestream_seq", "_litestream_lock"),
+    # It is read by itself (`house_copy.py`).
+    house_copy.TABLE.name,
 }
 # A view of a station: columns of the readings of one endpoint, and nothing that is called.
 _VIEW = re.compile(

@@ -35,7 +35,7 @@ from flask10x.database.tables import imports, measurement, readings
 from flask10x.errors import ExportError, LockTimeout, RestoreError
 from flask10x.export.file import CsvFile
 from flask10x.export.files import ArchivedFile, Position, forget_current, load_files, put_archived
-from flask10x.maintenance import copy_check, copying, new_database
+from flask10x.maintenance import copy_check, copying, house_copy, new_database
 from flask10x.maintenance.new_database import NewDatabase
 from flask10x.system import disk
 from flask10x.system.locks import FairLock, FileLock, lock_path
@@ -226,6 +226,7 @@ def renew(settings: Settings, file: Path, bar: Bar = unseen) -> NewDatabase:
     try:
         made, _has_sum = _made(settings, file, renewed, bar)
         disk.sync(renewed)
+        house_copy.put_beside(file)
         renewed.rename(file)
     finally:
         remove_whole(renewed)

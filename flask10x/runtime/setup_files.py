@@ -10,7 +10,7 @@ takes the newest. A file that was edited by hand there stays as it is, and a war
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace as with_values
 from pathlib import Path
@@ -22,8 +22,9 @@ from sqlalchemy.exc import IntegrityError
 from flask10x.config import settings as settings_file
 from flask10x.config import station_file
 from flask10x.config.alerts import file as alert_file
-from flask10x.config.settings import Settings
-from flask10x.config.toml import digest_of, read_document
+from flask10x.config.house import PARTS, SECRETS, House, paths, present
+from flask10x.config.settings import Settings, process_user
+from flask10x.config.toml import digest_of
 from flask10x.database.database import Database
 from flask10x.database.running_service import running
 from flask10x.database.tables import setup_files
@@ -51,23 +52,6 @@ class FileChange(NamedTuple):
     """As it becomes; None: it goes."""
 
 
-def paths(settings: Settings) -> dict[str, Path]:
-    """Return where this host has each file that pages change, whether or not it is there."""
-    return {
-        station_file.NAME: Path(settings.stations.file or settings.data_dir / station_file.NAME),
-        alert_file.NAME: Path(settings.alerts.file or settings.data_dir / alert_file.NAME),
-        settings_file.NAME: settings.data_dir / settings_file.NAME,
-    }
-
-
-def present(path: Path) -> bytes | None:
-    """Return the bytes of the file; None where there is none. Raises SettingsError."""
-    try:
-        return read_document(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
 def write(settings: Settings, change: Change, file: FileChange) -> None:
     """Note the change as it is to become, and put its file in place.
 
@@ -85,6 +69,40 @@ def write(settings: Settings, change: Change, file: FileChange) -> None:
             # Or by the next look.
             with suppress(OSError):
                 settle(administrators)
+
+
+def put_house(
+    settings: Settings, house: House, parts: Collection[str], name: str
+) -> list[tuple[Path, bool]]:
+    """Put these parts of a house in place, out of the backup of this name.
+
+    Returns the files that have changed, and whether there was one, which is kept beside it. Each is
+    a change that pages can undo. Raises what `write`
+    raises; then the parts before it are in place.
+    """
+    changed, places = [], paths(settings)
+    for secret, content in house.secrets.items() if "alerts" in parts else ():
+        path = settings.data_dir / SECRETS / secret
+        if not path.exists():
+            own_files.put_secret(path, content)
+    for part in PARTS:
+        path, data = places[PARTS[part]], house.files.get(part)
+        former = present(path)
+        if part not in parts or data == former:
+            continue
+        change = Change(
+            number=0,
+            at_ms=clock.now_ms(),
+            browser=process_user(),
+            kind="restored",
+            name=name,
+            path=str(path),
+            before=None if former is None else former.decode(),
+            after=digest_of(data),
+        )
+        write(settings, change, FileChange(path, former, data))
+        changed.append((path, former is not None))
+    return changed
 
 
 def settle(administrators: Administrators) -> None:

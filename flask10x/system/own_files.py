@@ -11,6 +11,7 @@ from flask10x.system.locks import FileLock
 
 # They have no secrets, and every user who runs a command reads them.
 MODE = 0o644
+SECRET_MODE, SECRET_FOLDER_MODE = 0o600, 0o700
 # Of a change that another process or thread is writing just now.
 LOCK_TIMEOUT_SEC = 5.0
 
@@ -47,6 +48,25 @@ def replace(
             real.unlink(missing_ok=True)
         else:
             put_in_place(real, data, None if former is None else real.stat())
+
+
+def put_secret(path: Path, data: bytes) -> None:
+    """Write a file that only its owner may read, in a folder that is made if there is none.
+
+    Raises OSError; then the file is not there.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        folder.mkdir(mode=SECRET_FOLDER_MODE, parents=True)
+        disk.leave_to_owner(folder, folder.parent)
+    disk.make_private(path)
+    try:
+        path.chmod(SECRET_MODE)
+        disk.leave_to_owner(path, folder)
+        put_in_place(path, data, path.stat())
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def put_in_place(path: Path, data: bytes, former: os.stat_result | None) -> None:

@@ -1,5 +1,6 @@
 """A newcomer with a browser imports a year of old CSV files, and takes a backup to a new house."""
 
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,13 @@ DONE_WITHIN_SEC = 120
 ROWS = 2 * 24 * 365
 FIRST = datetime(2022, 1, 1, tzinfo=UTC)
 NAME = "PicodataX.csv"
+FREEZER = """\
+[stations.freezer]
+label = "Freezer"
+[stations.freezer.measurements.temperature]
+path = "t"
+unit = "°C"
+"""
 
 # The list of the pages goes on to the side on a phone.
 WIDE = """
@@ -127,6 +135,12 @@ def test_a_backup_is_made_and_restored_into_a_new_house(
     for number in range(20):
         assert _post(house, number)
     house.wait_for_rows(20)
+    (house.data_dir / "settings.toml").write_text('house_name = "Kita"\n')
+    stations = house.data_dir / "stations.toml"
+    stations.write_text(FREEZER)
+    house.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: house.post("freezer", {"t": -18}).status == 200, DONE_WITHIN_SEC, "it is in")
+    house.wait_for_rows(21)
     become_administrator(house, browser)
     browser.open("/setup/files")
     browser.one("form[action='/setup/files/backup'] button").click()
@@ -150,12 +164,20 @@ def test_a_backup_is_made_and_restored_into_a_new_house(
         restore = "form[action='/setup/files/restore'] button"
         wait_until(lambda: second.all(restore), DONE_WITHIN_SEC, "it is checked")
         check_by_axe(second)
+        shown = second.one(".parts").text
+        assert "Freezer" in shown and "Name of the house: Kita" in shown
         second.one(restore).click()
         wait_until(lambda: said(second, "put back"), DONE_WITHIN_SEC, "it is restored")
-        # The reading that had come is there, too, and the next ones.
-        assert new.count() == 21
-        assert _post(new, 101)
-        new.wait_for_rows(22)
+        # The reading that had come is there, too, and the next ones, also of the freezer.
+        assert new.count() == 22
+        assert _post(new, 101) and new.post("freezer", {"t": -19}).status == 200
+        new.wait_for_rows(24)
+        second.open("/")
+        assert "Kita" in second.one("body").text and "Freezer" in second.one("body").text
+        # A page takes it back, as any change.
+        assert (new.data_dir / "stations.toml").read_text() == stations.read_text()
+        second.open("/setup")
+        assert f"was restored from the backup {path.name}" in second.one(".part").text
         assert list(new.data_dir.glob("*.replaced-*"))
         new.check_integrity()
 

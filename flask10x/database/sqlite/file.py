@@ -66,6 +66,15 @@ def open_read_only(
     return engine
 
 
+def open_alone(path: Path) -> Engine:
+    """Return an engine that writes into a file of its own, which nobody else opens."""
+
+    def opened() -> Driver:
+        return connect(path, "mode=rwc", WRITE_BUSY_TIMEOUT_MS / 1000)
+
+    return create_engine(f"{SQLITE}://", creator=opened, poolclass=NullPool)
+
+
 def copy_into(path: Path, target: Path, bar: Bar = unseen) -> None:
     """Write a consistent copy of a database that others go on using into a new file.
 

@@ -17,6 +17,7 @@ from flask.testing import FlaskClient
 from markupsafe import escape
 
 from flask10x.alerts.delivery import jobs
+from flask10x.config.house import SECRETS
 from flask10x.config.settings import Settings
 from flask10x.database.paths import database_path
 from flask10x.runtime.administrators import Administrators
@@ -113,7 +114,7 @@ def alerts_of(settings: Settings) -> dict[str, Any]:
 
 
 def secrets_of(settings: Settings) -> list[Path]:
-    folder = settings.data_dir / channels.FOLDER
+    folder = settings.data_dir / SECRETS
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
@@ -244,7 +245,7 @@ def test_no_page_file_or_log_has_a_secret(
         text = client.get(page).text
         assert TOKEN not in text and SECRET not in text, page
     for path in settings.data_dir.rglob("*"):
-        if path.is_file() and path.parent.name != channels.FOLDER:
+        if path.is_file() and path.parent.name != SECRETS:
             content = path.read_bytes()
             assert TOKEN.encode() not in content and SECRET.encode() not in content, path
     assert TOKEN not in caplog.text and SECRET not in caplog.text

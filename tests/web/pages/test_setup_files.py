@@ -402,7 +402,8 @@ def test_a_backup_is_restored_only_where_it_was_checked_and_the_database_is_new(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refused() -> str:
-        answer = client.post("/setup/files/restore", data={"token": token})
+        form = {"token": token, "part": "readings"}
+        answer = client.post("/setup/files/restore", data=form)
         assert answer.status_code == 409
         return words(answer.text)
 
@@ -447,10 +448,15 @@ def test_the_request_to_restore_is_taken_once(
     file.close()
     uploads_of.end()
     ran(settings, "check", 0)
-    answer = client.post("/setup/files/restore", data={"token": token})
+    assert client.post("/setup/files/restore", data={"token": token}).status_code == 409
+    form = {"token": token, "part": "readings"}
+    answer = client.post("/setup/files/restore", data=form)
     assert answer.status_code == 202 and "http-equiv" in answer.text
     asked = background.take_asked()
-    assert asked and asked[0].arguments == ["restore", str(file.name), "--by-service"]
+    assert asked and asked[0].arguments == [
+        *("restore", str(file.name), "--by-service"),
+        "--only=readings",
+    ]
     assert asked[1]["FLASK10X_DATA_DIR"] == str(settings.data_dir)
     assert background.take_asked() is None
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flask10x.config import toml
+from flask10x.config import house, toml
 from flask10x.config.alerts import file as alert_file
 from flask10x.config.alerts.rules import DEFAULT, KINDS, Alerts, Channel, Rule
 from flask10x.config.settings import Settings
 from flask10x.config.toml import KeyPath
 from flask10x.errors import AlertsError, SettingsError
-from flask10x.runtime import setup_files
 from flask10x.translation import speaking
 from flask10x.web import preferences
 from flask10x.web.pages.setup import changes, channels
@@ -128,8 +127,8 @@ class AlertsFile:
 
 def load(settings: Settings) -> AlertsFile:
     """Return the file of these settings, whether or not it is there. Raises OSError."""
-    path = setup_files.paths(settings)[alert_file.NAME]
-    former = setup_files.present(path)
+    path = house.paths(settings)[alert_file.NAME]
+    former = house.present(path)
     try:
         alerts = DEFAULT if former is None else alert_file.parse(former, path, settings.stations)
     except AlertsError as error:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from flask import Response, abort, request
 
-from flask10x.config import station_file
+from flask10x.config import house, station_file
 from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED
 from flask10x.errors import SettingsError
 from flask10x.readings.labels import station_name
-from flask10x.runtime import setup_files
 from flask10x.translation import Translation
 from flask10x.web import context, preferences, sensors
 from flask10x.web.files import download
@@ -84,7 +83,7 @@ def as_board() -> tuple[str, int]:
         units=UNITS,
         is_named=stations.is_named,
         chosen=chosen(request.args),
-        seen=changes.seen(setup_files.present(path)),
+        seen=changes.seen(house.present(path)),
         escape=str,
         file=path,
         text=_program(board, t) if board and is_added else "",

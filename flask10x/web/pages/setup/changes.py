@@ -13,15 +13,16 @@ from typing import Any
 from flask import request
 from sqlalchemy.exc import DBAPIError
 
+from flask10x.config import house, station_file, toml
 from flask10x.config import settings as settings_file
-from flask10x.config import station_file, toml
 from flask10x.config.alerts import file as alert_file
+from flask10x.config.house import present
 from flask10x.config.toml import digest_of
 from flask10x.errors import Flask10xError, LockTimeout, SettingsError
 from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.runtime import setup_files
 from flask10x.runtime.administrators import Change
-from flask10x.runtime.setup_files import FileChange, present, reload
+from flask10x.runtime.setup_files import FileChange, reload
 from flask10x.system import clock
 from flask10x.translation import N_
 from flask10x.web import administrators, context
@@ -42,6 +43,7 @@ SENTENCES = {
     "rule_on": N_("The rule {name} was switched on in {path}."),
     "rule_off": N_("The rule {name} was switched off in {path}."),
     "rule_removed": N_("The rule {name} was removed from {path}."),
+    "restored": N_("{path} was restored from the backup {name}."),
     "notifications": N_("Times and language of notifications were changed in {path}."),
 }
 """By kind of change, what the page says of it."""
@@ -127,7 +129,7 @@ def undo(change: Change) -> bool:
 def place_elsewhere(setting: str) -> str:
     """Return where a setting is that wins over `settings.toml`; empty where none does."""
     settings = context.store().settings
-    place, ours = settings.places.get(setting, ""), setup_files.paths(settings)[settings_file.NAME]
+    place, ours = settings.places.get(setting, ""), house.paths(settings)[settings_file.NAME]
     return "" if place.startswith(f"{ours}: ") else place
 
 
@@ -137,7 +139,7 @@ def settings_edit(name: str, edit: Callable[[MutableMapping[str, Any]], None]) -
     Raises SettingsError where the service could not start with it, or the file has mistakes
     already; the text names the setting.
     """
-    path = setup_files.paths(context.store().settings)[settings_file.NAME]
+    path = house.paths(context.store().settings)[settings_file.NAME]
     former = present(path)
     settings_file.parse(former or b"", path)
     beginning = toml.schema_line("settings").encode() if former is None else former
@@ -165,7 +167,7 @@ def _check(edit: Edit) -> None:
 
     Rules of alerts name stations, and their limits are within those of a measurement.
     """
-    paths = setup_files.paths(context.store().settings)
+    paths = house.paths(context.store().settings)
     stations, alerts = paths[station_file.NAME], paths[alert_file.NAME]
     if edit.path == paths[settings_file.NAME]:
         settings_file.load(file=edit.data or b"")

@@ -18,21 +18,19 @@ from urllib.parse import quote, urlsplit
 
 from flask10x.alerts.delivery.jobs import MAX_URLS, NotSendable, trouble_of_urls, url_of
 from flask10x.alerts.words import TROUBLES
-from flask10x.config import form, secrets
+from flask10x.config import form, house, secrets
 from flask10x.config.alerts.rules import CHANNELS, Apprise, Channel, Webhook, webhook_url
 from flask10x.config.readers import WrongEntry, matching, takes
 from flask10x.config.settings import Settings
 from flask10x.config.toml import Key
 from flask10x.errors import SettingsError
 from flask10x.runtime.administrators import Administrators
-from flask10x.system import disk, own_files
+from flask10x.system import own_files
 from flask10x.translation import N_, chosen
 from flask10x.translation import message as _
 
 KEYS = form.named(CHANNELS["webhook"][1], "language", "daily_max")
 """The keys of all channels that a form has."""
-FOLDER = "channels"
-FOLDER_MODE = 0o700
 # A file that is younger may be one that another browser's change is about to name.
 UNUSED_AFTER_SEC = 3600
 SECRET_CHARS = 4000
@@ -273,19 +271,8 @@ def host_of(channel: Webhook) -> str:
 
 def keep(settings: Settings, name: str, text: str) -> Path:
     """Write a secret file for a channel, and return its path; raises OSError."""
-    folder = settings.data_dir / FOLDER
-    if not folder.is_dir():
-        folder.mkdir(mode=FOLDER_MODE, parents=True)
-        disk.leave_to_owner(folder, settings.data_dir)
-    path = folder / f"{name}-{random.token_hex(4)}"
-    disk.make_private(path)
-    try:
-        path.chmod(0o600)
-        disk.leave_to_owner(path, folder)
-        own_files.put_in_place(path, text.encode(), path.stat())
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
+    path = settings.data_dir / house.SECRETS / f"{name}-{random.token_hex(4)}"
+    own_files.put_secret(path, text.encode())
     return path
 
 
@@ -294,7 +281,7 @@ def forget_unused(settings: Settings, present: bytes | None) -> None:
     texts = [(present or b"").decode(errors="replace")]
     texts += [change.before or "" for change in Administrators(settings).changes]
     with suppress(OSError):
-        for path in (settings.data_dir / FOLDER).iterdir():
+        for path in (settings.data_dir / house.SECRETS).iterdir():
             is_old = path.stat().st_mtime < time() - UNUSED_AFTER_SEC
             if is_old and not any(path.name in text for text in texts):
                 path.unlink()

@@ -21,21 +21,29 @@ from flask import abort, redirect, request, send_file, url_for
 from sqlalchemy import func, select
 from werkzeug.wrappers import Response as AnyResponse
 
-from flask10x.config import readers
+from flask10x.config import house, readers
 from flask10x.config import settings as settings_file
+from flask10x.config.house import is_typed, secret_places
 from flask10x.config.readers import WrongEntry
-from flask10x.config.settings import PREFIX, Settings
+from flask10x.config.settings import KEYS, PREFIX, Settings
 from flask10x.database import engines
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import database_path, url_of
 from flask10x.database.running_service import running
 from flask10x.database.sqlite import missing
 from flask10x.database.tables import readings
-from flask10x.errors import BackgroundBusy, SettingsError, UploadRefused
+from flask10x.errors import (
+    BackgroundBusy,
+    CopyError,
+    RestoreError,
+    SettingsError,
+    UploadRefused,
+)
 from flask10x.health.checks import FAILURES, Checks
 from flask10x.health.copies import time_of_backup
 from flask10x.health.words import REASONS
 from flask10x.history.view import View
+from flask10x.maintenance import house_copy
 from flask10x.readings.labels import day_of, station_name
 from flask10x.readings.times import zone_name_of
 from flask10x.runtime.retention import days_of, kept_since, outlooks
@@ -68,8 +76,17 @@ KINDS = {
     "import": N_("Import"),
     "check": N_("Check of the backup that was sent"),
     "restore": N_("Restoring"),
+    "house": N_("Restoring"),
 }
 """The commands by their kind, as the page calls them."""
+READINGS = "readings"
+"""The part of a backup that is its database."""
+PARTS = {
+    "stations": N_("Stations"),
+    "settings": N_("House and settings"),
+    "alerts": N_("Alerts and notifications"),
+}
+"""The other parts, as the page calls them."""
 OF_UPLOADS = frozenset({"preview", "import", "check"})
 """Those that work with the files that were sent, which have to be there."""
 # A folder of ours, and a number for each file, before the names that people know.
@@ -110,6 +127,7 @@ def as_files(
                     "made_at": time_of_backup(path, settings.zone),
                     "size": size(path.stat().st_size),
                     "has_sum": checksum_path(path).is_file(),
+                    "secrets": secrets_in(path),
                 }
             )
     except OSError as error:
@@ -145,7 +163,10 @@ def as_files(
         zone=zone_name_of(settings.zone),
         asks_restore=is_checked(run),
         why_not=why_not_restored(settings, known.stored, t),
+        house_parts=parts_of(settings, sent.files, t) if is_checked(run) else [],
+        has_secrets=any(map(is_typed, secret_places(settings.alerts))),
         readings=known.stored or 0,
+        sent_readings=readings_in(sent.files) if is_checked(run) else 0,
         database=database_path(settings),
         upload_max=UPLOAD_MAX_BYTES,
         size=size,
@@ -184,7 +205,7 @@ def as_rejected(number: str) -> AnyResponse | tuple[str, int]:
 @blueprint.post("/setup/files/backup", guard="setup")
 def back_up() -> AnyResponse | tuple[str, int]:
     """Make a backup now; then `/setup/files`, which shows how far it is."""
-    return _started("backup")
+    return _started("backup", *(["--secrets"] if request.form.get("secrets") else []))
 
 
 @blueprint.post("/setup/files/verify", guard="setup")
@@ -257,11 +278,17 @@ def discard() -> AnyResponse | tuple[str, int]:
 
 @blueprint.post("/setup/files/restore", guard="setup")
 def restore() -> AnyResponse | tuple[str, int]:
-    """Put the backup that was sent and checked in the place of the database of a new one."""
+    """Restore the parts that were chosen of the backup that was sent and checked.
+
+    Its readings take the place of the database of a new installation.
+    """
     settings, t = context.store().settings, preferences.texts()
     run = Background(settings.data_dir).current()
-    with context.view() as view:
-        why_not = why_not_restored(settings, view.last_id, t)
+    parts = [part for part in (READINGS, *house.PARTS) if part in request.form.getlist("part")]
+    why_not = "" if parts else t("Choose what is to be restored.")
+    if READINGS in parts:
+        with context.view() as view:
+            why_not = why_not_restored(settings, view.last_id, t)
     of_uploads = Uploads(settings.data_dir)
     sent = of_uploads.files
     # Another file may be on its way to the place of the one that was checked.
@@ -269,11 +296,14 @@ def restore() -> AnyResponse | tuple[str, int]:
         why_not = t("Send the backup first; it is checked before it is restored.")
     if why_not:
         return as_files(why_not, 409)
+    only = [f"--only={part}" for part in parts]
+    if READINGS not in parts:
+        return _started("restore", str(sent[0]), "--by-service", *only, kind="house")
     # The next reload puts the file in the place of the database. The workers' parent ends the
     # workers, which store what they have, lets `flask10x restore` put the file in place, and makes
     # new ones. It listens all the while, so a reading that is sent meanwhile waits some seconds,
     # and none is refused.
-    _started("restore", str(sent[0]), "--by-service")
+    _started("restore", str(sent[0]), "--by-service", *only)
     reload(settings)
     return shown("setup/restoring.html", 202)
 
@@ -534,6 +564,67 @@ def _has_parent(settings: Settings) -> bool:
     except OSError:
         return False
     return service is not None and service.pid == str(os.getppid())
+
+
+def parts_of(settings: Settings, sent: list[Path], t: Translation) -> list[dict[str, Any]]:
+    """Return the files of the house in the backup that was sent, beside those of here."""
+    if not sent:
+        return []
+    with speaking(t.language):
+        try:
+            there = house.fitted(settings, house_copy.house_in(sent[0]))
+        except CopyError as error:
+            log.error("The house in %s cannot be read: %s", sent[0].name, error)
+            return []
+        found = []
+        lost: dict[str, list[str]] = {}
+        for part, data in there.files.items():
+            reason, here = "", house.present(house.paths(settings)[house.PARTS[part]])
+            # The rules may be of stations that are in the backup, too.
+            parts = [part] if part != "alerts" else [*there.files.keys() - {"settings"}]
+            try:
+                restored = house.check(settings, there, parts, by_page=True)
+            except RestoreError as error:
+                reason = str(error)
+            else:
+                lost |= house.lacking(restored, there) if part == "alerts" else {}
+            found.append(
+                {
+                    "part": part,
+                    "name": house.PARTS[part],
+                    "title": t(PARTS[part]),
+                    "there": [_worded(name, t) for name in house.names_in(part, data)],
+                    "here": [_worded(name, t) for name in house.names_in(part, here)],
+                    "is_same": here == data,
+                    "reason": reason,
+                    "lost": [*lost] if part == "alerts" else [],
+                }
+            )
+    return found
+
+
+def _worded(name: str, t: Translation) -> str:
+    """Return a setting and its value as forms call it; anything else as it is."""
+    setting, is_setting, value = name.partition(" = ")
+    key = KEYS.get(setting.lower())
+    return f"{t(key.words)}: {value}" if is_setting and key else name
+
+
+def readings_in(sent: list[Path]) -> int:
+    """Return how many readings the backup has that was sent; 0 if it can't be read."""
+    # Only a backup that was sent needs it.
+    from flask10x.maintenance.new_database import contents_of  # noqa: PLC0415
+
+    with suppress(CopyError):
+        return contents_of(sent[0]).rows if sent else 0
+    return 0
+
+
+def secrets_in(path: Path) -> int:
+    """Return how many secrets a backup has; 0 if it can't be read."""
+    with suppress(CopyError):
+        return len(house_copy.house_in(path).secrets)
+    return 0
 
 
 def is_checked(run: Run | None) -> bool:

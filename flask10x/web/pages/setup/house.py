@@ -10,14 +10,13 @@ from flask import redirect, request, url_for
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from flask10x.config import form, towns
+from flask10x.config import form, house, towns
 from flask10x.config import settings as settings_file
 from flask10x.config.settings import KEYS, PREFIX, ROWS, Settings
 from flask10x.config.towns import Town
 from flask10x.errors import SettingsError
 from flask10x.readings.labels import moment
 from flask10x.readings.times import zone_name_of
-from flask10x.runtime import setup_files
 from flask10x.system import clock
 from flask10x.system.address import addresses
 from flask10x.translation import speaking
@@ -80,8 +79,8 @@ def present() -> Fields:
 
 
 def _file(settings: Settings) -> tuple[bytes | None, Path]:
-    path = setup_files.paths(settings)[settings_file.NAME]
-    return setup_files.present(path), path
+    path = house.paths(settings)[settings_file.NAME]
+    return house.present(path), path
 
 
 def places_elsewhere() -> Mapping[str, str]:

@@ -19,6 +19,7 @@ from flask10x.alerts.subjects import sentence
 from flask10x.alerts.words import trouble_in
 from flask10x.config import form, toml
 from flask10x.config.alerts import rules as alert_rules
+from flask10x.config.house import SECRETS
 from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED
 from flask10x.translation import N_, Translation, speaking
 from flask10x.web import context, preferences
@@ -85,7 +86,7 @@ def _page(
             "is_ours": bool(service),
         }
         rows.append(row)
-    folder = str(settings.data_dir / channels.FOLDER)
+    folder = str(settings.data_dir / SECRETS)
     has_secrets = any(
         str(table.get(key, "")).startswith(f"{folder}/")
         for table in tables.values()

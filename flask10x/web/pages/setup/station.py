@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flask10x.config import form, station_file, station_text, toml
+from flask10x.config import form, house, station_file, station_text, toml
 from flask10x.config.form import Fields
 from flask10x.config.station_keys import BAND_KEYS, MEASUREMENT_KEYS, STATION_KEYS
 from flask10x.config.toml import Key
@@ -16,7 +16,6 @@ from flask10x.errors import SettingsError
 from flask10x.readings.bands import USUAL, Band
 from flask10x.readings.labels import band_name, station_name
 from flask10x.readings.stations import BUILT_IN, Measurement, Station, Stations
-from flask10x.runtime import setup_files
 from flask10x.translation import message as _
 from flask10x.translation import translation
 from flask10x.web import context
@@ -67,7 +66,7 @@ class Mistakes(SettingsError):
 def file() -> File:
     """Return the file of stations; raises StationsError where it has mistakes, and OSError."""
     path = stations.file_of(context.store().settings)
-    data = setup_files.present(path)
+    data = house.present(path)
     read = BUILT_IN if data is None else station_file.parse(data, path)
     return File(path, data, read)
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from flask import abort, redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from flask10x.config import readers, station_text
+from flask10x.config import house, readers, station_text
 from flask10x.config import settings as settings_file
 from flask10x.config.form import Fields
 from flask10x.config.readers import WrongEntry
@@ -191,7 +191,7 @@ def _new_station(
         fields=fields,
         problems=problems,
         file=file,
-        seen=changes.seen(setup_files.present(file)),
+        seen=changes.seen(house.present(file)),
         entry=entry,
         units=stations.UNITS,
         is_named=stations.is_named,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flask10x.config import form, station_file, station_proposal
+from flask10x.config import form, house, station_file, station_proposal
 from flask10x.config.settings import Settings
 from flask10x.config.station_keys import LABEL_CHARS, MEASUREMENT_KEYS, STATION_KEYS
 from flask10x.readings.labels import COLUMNS
@@ -16,7 +16,6 @@ from flask10x.readings.stations import Measurement, Station
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedRow, Waiting
 from flask10x.recording.rejected_queue import LATEST_BODY_BYTES
-from flask10x.runtime import setup_files
 from flask10x.translation import Translation, speaking, translation
 from flask10x.web import context
 from flask10x.web.ingest.unknown_station import can_be_endpoint
@@ -197,7 +196,7 @@ def station_of(
 
 def file_of(settings: Settings) -> Path:
     """Return the file of stations, whether or not it is there."""
-    return setup_files.paths(settings)[station_file.NAME]
+    return house.paths(settings)[station_file.NAME]
 
 
 def add(station: Station, *, replays: bool = False) -> None:
