@@ -97,7 +97,10 @@ class Speaker:
             "This is a test of the channel {channel}. Alert messages will arrive here.",
             channel=channel,
         )
-        return Text(self.t("Flask10X test message"), body, self._page("/alerts"))
+        title = self.t("Flask10X test message")
+        if self._settings.house_name:
+            title = self.t("{house}: test message", house=self._settings.house_name)
+        return Text(title, body, self._page("/alerts"))
 
     def name(self, subject: str) -> str:
         """Return the name of a subject: a station, a measurement of it, or the service."""

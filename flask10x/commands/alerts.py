@@ -132,6 +132,9 @@ def _channel(channel: rules.Channel) -> str:
                 return _("JSON to {url}, not signed").format(url=url)
             text = _("JSON to {url}, signed with the secret in {file}")
             return text.format(url=url, file=channel.secret_file)
+        case rules.Ntfy():
+            url = channel.url or _("the address in {file}").format(file=channel.url_file)
+            return _("by ntfy to {url}").format(url=url)
         case rules.Command():
             return _("the program {command}").format(command=escape(" ".join(channel.arguments)))
         case rules.Apprise():
@@ -198,10 +201,11 @@ def _warnings(alerts: rules.Alerts) -> Iterator[str]:
 def _warnings_of(channel: rules.Channel) -> Iterator[str]:
     match channel:
         case rules.Webhook():
-            if channel.url_file:
-                yield from _unreadable("url_file", channel.url_file)
-            if channel.secret_file:
-                yield from _unreadable("secret_file", channel.secret_file)
+            yield from _unreadable("url_file", channel.url_file)
+            yield from _unreadable("secret_file", channel.secret_file)
+        case rules.Ntfy():
+            yield from _unreadable("url_file", channel.url_file)
+            yield from _unreadable("token_file", channel.token_file)
         case rules.Command():
             program = channel.arguments[0]
             if not Path(program).is_file():
@@ -215,6 +219,9 @@ def _warnings_of(channel: rules.Channel) -> Iterator[str]:
 
 
 def _unreadable(key: str, named: str) -> Iterator[str]:
+    """Why the secret file that a key names can't be read; nothing without one."""
+    if not named:
+        return
     try:
         secrets.read_secret(f"{key} {named}", named)
     except SettingsError as error:

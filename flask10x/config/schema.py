@@ -102,7 +102,7 @@ def alerts() -> Schema:
     named: dict[str, Schema] = {kind: _rule(kind, is_named=True) for kind in rules.KINDS}
     channels = [
         _table({**_keys(own), "kind": {"const": kind}}, needed=["kind", *_needed(own)])
-        | (_one_of("url", "url_file") if kind == "webhook" else {})
+        | (_one_of("url", "url_file") if kind in rules.KINDS_WITH_URL else {})
         for kind, (_class, own) in rules.CHANNELS.items()
     ]
     names = {"pattern": f"^{keys.ENDPOINT.pattern}$"}

@@ -171,7 +171,11 @@ def test_the_texts_of_the_limit_and_of_a_test(home: Settings) -> None:
     limit = Speaker(home, "ja").limit(NINE, 20)
     assert (limit.title, "20件" in limit.body) == ("今日の通知はここまでです", True)
     assert limit.body.startswith("8月24日（日）は、")
-    assert "phone" in Speaker(home, "en").test("phone").body
+    test = Speaker(home, "en").test("phone")
+    assert test.title == "Flask10X test message" and "phone" in test.body
+    named = replace(home, house_name="山の家")
+    assert Speaker(named, "en").test("phone").title == "山の家: test message"
+    assert Speaker(named, "ja").test("phone").title == "山の家: テスト通知"
 
 
 def test_what_others_have_written_breaks_no_line(home: Settings) -> None:

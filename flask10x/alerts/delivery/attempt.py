@@ -5,10 +5,10 @@ name server that hangs or a receiver that sends a byte a second or without end. 
 than a code of `TROUBLES`, or nothing when the message was taken. It loads neither SQLAlchemy nor
 the settings.
 
-A webhook is posted with the standard library alone. Proxies of the environment are not used,
-redirects are not followed, and only the status and the headers of the answer are read. The
-signature covers the time and the body, as those of Stripe and Slack do, so that a recorded request
-can't be sent again later.
+A webhook and a message for ntfy are posted with the standard library alone. Proxies of the
+environment are not used, redirects are not followed, and only the status and the headers of the
+answer are read. The signature of a webhook covers the time and the body, as those of Stripe and
+Slack do, so that a recorded request can't be sent again later.
 
 Where a message may go is checked where a connection is made, so neither a name that leads elsewhere
 meanwhile nor a library gets round it. So is which file is opened, for a channel that a browser has
@@ -65,17 +65,28 @@ def post(job: Mapping[str, Any]) -> str:
     Of the job it uses `url`, `body`, `key`, `secret` (empty: not signed), `timestamp` (seconds
     since the epoch) and `limit_sec`.
     """
-    body = str(job["body"]).encode()
-    headers = {
-        "Content-Type": "application/json; charset=utf-8",
-        "User-Agent": "Flask10X",
-        KEY: str(job["key"]),
-        TIMESTAMP: str(job["timestamp"]),
-    }
+    headers = {KEY: str(job["key"]), TIMESTAMP: str(job["timestamp"])}
     if job["secret"]:
+        body = str(job["body"]).encode()
         headers[SIGNATURE] = signature(job["secret"], headers[TIMESTAMP], body)
+    return _posted(job, headers)
+
+
+def publish(job: Mapping[str, Any]) -> str:
+    """Publish a message to a server of ntfy; return a code, or "" when it was taken.
+
+    Of the job it uses `url` (of the server), `body` (JSON with the topic), `token` (empty: none)
+    and `limit_sec`.
+    """
+    return _posted(job, {"Authorization": f"Bearer {job['token']}"} if job["token"] else {})
+
+
+def _posted(job: Mapping[str, Any], headers: Mapping[str, str]) -> str:
+    """Post the JSON `body` of the job to its `url`, and return what became of it."""
+    usual = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "Flask10X"}
+    body = str(job["body"]).encode()
     try:
-        status = _status(urlsplit(job["url"]), headers, body, job["limit_sec"])
+        status = _status(urlsplit(job["url"]), {**usual, **headers}, body, job["limit_sec"])
     except (OSError, http.client.HTTPException, ValueError) as error:
         return next(code for kind, code in TROUBLES if isinstance(error, kind))
     return "" if status in SUCCESS else f"status:{status}"
@@ -269,7 +280,7 @@ class Guard:
                 self._probes.discard(probe)
 
 
-SENDERS = {"webhook": post, "apprise": notify, "check": check}
+SENDERS = {"webhook": post, "ntfy": publish, "apprise": notify, "check": check}
 
 
 def main() -> None:

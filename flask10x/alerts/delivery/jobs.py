@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from flask10x.alerts.messages import Speaker
 from flask10x.config import secrets
-from flask10x.config.alerts.rules import Channel, Command, Webhook, webhook_url
+from flask10x.config.alerts.rules import Channel, Command, Ntfy, Webhook, webhook_url
 from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import Settings
 from flask10x.errors import SettingsError
@@ -41,6 +41,8 @@ RECEIVER_DIGITS = 12
 # `flask10x`, which rejects settings that it does not know.
 NOT_INHERITED = ("FLASK10X_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "CREDENTIALS_DIRECTORY")
 
+# How urgent ntfy shows a message: 3 is usual, and 4 makes a phone ring longer.
+PRIORITIES = {"entry": 4}
 # How Apprise shows a message.
 TYPES = {"entry": "failure", "reminder": "warning", "recovery": "success", "limit": "warning"}
 
@@ -98,6 +100,17 @@ def jobs_of(
         job = reach | {"url": url_of(channel), "secret": secret.strip(), "key": message["id"]}
         job |= {"timestamp": now_ms // SECOND_MS, "body": content}
         return [_for_attempt("webhook", WEBHOOK_LIMIT_SEC, job)]
+    if isinstance(channel, Ntfy):
+        token = _secret(channel.name, channel.token_file) if channel.token_file else ""
+        # As JSON to the server itself, for a header takes no title but an English one.
+        server, _slash, topic = url_of(channel).rstrip("/").rpartition("/")
+        published = {"topic": topic, "title": message["title"], "message": message["body"]}
+        published["priority"] = PRIORITIES.get(message["occasion"], 3)
+        if message["url"]:
+            published["click"] = message["url"]
+        body = json.dumps(published, ensure_ascii=False)
+        job = reach | {"url": f"{server}/", "token": token.strip(), "body": body}
+        return [_for_attempt("ntfy", WEBHOOK_LIMIT_SEC, job)]
     lines = (line.strip() for line in _secret(channel.name, channel.urls_file).splitlines())
     urls = list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
     if not urls:
@@ -121,8 +134,8 @@ def jobs_of(
     ]
 
 
-def url_of(channel: Webhook) -> str:
-    """Return the address of a webhook; raises NotSendable when its file has none."""
+def url_of(channel: Webhook | Ntfy) -> str:
+    """Return the address of a webhook or topic; raises NotSendable when its file has none."""
     if not channel.url_file:
         return channel.url
     url = _secret(channel.name, channel.url_file).strip()

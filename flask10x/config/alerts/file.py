@@ -189,7 +189,9 @@ class AlertTables(Tables):
         values = self.fields(path, table, keys, others=("kind",))
         if values is None:
             return None
-        mistakes = list(_only_one(values, "url", "url_file")) if kind == "webhook" else []
+        mistakes = (
+            list(_only_one(values, "url", "url_file")) if kind in alert_rules.KINDS_WITH_URL else []
+        )
         for key, reason in mistakes:
             self.wrong((*path, key), reason)
         return None if mistakes else channel_class(name=name, **values)

@@ -390,6 +390,20 @@ class Webhook(_AnyChannel):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Ntfy(_AnyChannel):
+    """A channel: messages are published to a topic of ntfy; exactly one of the first two is set."""
+
+    url: str = _key("url", webhook_url, default="")
+    """The server and the topic: `https://ntfy.sh/a-topic-nobody-guesses`."""
+    url_file: str = _key("url_file", readers.secret_place, default="")
+    """A secret file with the URL: who knows the topic can read it."""
+    token_file: str = _key("token_file", readers.secret_place, default="")
+    """The access token, where the topic is reserved; a path, or `credential:` and a name."""
+    loopback: bool = _key("loopback", readers.switch, default=True)
+    """As of a webhook."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Command(_AnyChannel):
     """A channel: a program is run, the message in its environment and on its standard input."""
 
@@ -407,7 +421,7 @@ class Apprise(_AnyChannel):
     """Whether this machine itself may be the receiver: not of what a page has set up."""
 
 
-Channel = Webhook | Command | Apprise
+Channel = Webhook | Ntfy | Command | Apprise
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -486,7 +500,10 @@ RULES: dict[str, tuple[type[Rule], tuple[Key, ...]]] = {
 RULE_KEYS = (Key("kind", readers.one_of(KINDS)), Key("on", readers.switch), Key("channels", names))
 CHANNELS: dict[str, tuple[type[Channel], tuple[Key, ...]]] = {
     "webhook": (Webhook, keys_of(Webhook)),
+    "ntfy": (Ntfy, keys_of(Ntfy)),
     "command": (Command, keys_of(Command)),
     "apprise": (Apprise, keys_of(Apprise)),
 }
 """The class of each kind of channel, and its keys."""
+KINDS_WITH_URL = ("webhook", "ntfy")
+"""The kinds with one URL, which is in the file itself or in a secret file."""

@@ -20,7 +20,7 @@ import pytest
 from flask10x.alerts.delivery import attempt
 from flask10x.alerts.delivery.jobs import Job, jobs_of, troubles_of
 from flask10x.alerts.messages import Text
-from flask10x.config.alerts.rules import Apprise
+from flask10x.config.alerts.rules import Apprise, Ntfy
 from tests.support.receiver import OK, Receiver, answering, hang, receiving
 
 
@@ -58,6 +58,45 @@ def test_the_receiver_can_check_who_has_sent_it_and_when(receiver: Receiver) -> 
     signed = request.headers["X-Flask10X-Timestamp"].encode() + b"." + request.body
     digest = hmac.new(b"s3cret", signed, hashlib.sha256).hexdigest()
     assert request.headers["X-Flask10X-Signature"] == f"sha256={digest}"
+
+
+def test_a_message_for_ntfy_is_published_as_json_in_any_language(receiver: Receiver) -> None:
+    url = receiver.url.replace("/hook", "/behind/house-1")
+    channel = Ntfy(name="phone", url=url)
+    message = {"id": "1", "occasion": "entry", "title": "寝室: 1500 ppm ↑"}
+    message |= {
+        "body": "換気を\nお願いします",
+        "url": "http://pi.local:8888/alerts",
+        "way": "phone",
+    }
+    assert troubles_of(jobs_of(channel, message, 0)) == [""]
+    (request,) = receiver.received
+    assert request.target == "/behind/"
+    assert request.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert "Authorization" not in request.headers
+    assert request.json() == {
+        "topic": "house-1",
+        "title": "寝室: 1500 ppm ↑",
+        "message": "換気を\nお願いします",
+        "priority": 4,
+        "click": "http://pi.local:8888/alerts",
+    }
+    receiver.answers = [answering(403)]
+    message |= {"occasion": "recovery", "url": ""}
+    assert troubles_of(jobs_of(channel, message, 0)) == ["status:403"]
+    sent = receiver.received[1].json()
+    assert sent["priority"] == 3 and "click" not in sent
+
+
+def test_a_token_of_ntfy_is_read_from_its_file(receiver: Receiver, tmp_path: Path) -> None:
+    address, token = tmp_path / "address", tmp_path / "token"
+    for path, text in ((address, f"{receiver.url}\n"), (token, "tk_1\n")):
+        path.touch(0o600)
+        path.write_text(text)
+    channel = Ntfy(name="phone", url_file=str(address), token_file=str(token))
+    message = {"id": "1", "occasion": "test", "title": "T", "body": "B", "url": ""}
+    assert troubles_of(jobs_of(channel, message, 0)) == [""]
+    assert receiver.received[0].headers["Authorization"] == "Bearer tk_1"
 
 
 def test_without_a_secret_there_is_no_signature(receiver: Receiver) -> None:

@@ -19,6 +19,7 @@ from flask10x.config.alerts.rules import (
     Disk,
     ExportOverdue,
     FailedSensor,
+    Ntfy,
     Queue,
     QuietHours,
     Rate,
@@ -114,6 +115,12 @@ daily_max = 200
 kind = "webhook"
 url = "https://example.org/hook?a=1"
 secret_file = "/etc/flask10x/secret"
+
+[channels.family]
+kind = "ntfy"
+url_file = "/etc/flask10x/topic"
+token_file = "credential:ntfy"
+loopback = false
 
 [channels.speaker]
 kind = "command"
@@ -226,6 +233,12 @@ def test_a_file_with_every_key() -> None:
                 name="house",
                 url="https://example.org/hook?a=1",
                 secret_file="/etc/flask10x/secret",
+            ),
+            Ntfy(
+                name="family",
+                url_file="/etc/flask10x/topic",
+                token_file="credential:ntfy",
+                loopback=False,
             ),
             Command(name="speaker", arguments=("/usr/local/bin/say", "", "--loud")),
         ),
@@ -367,11 +380,12 @@ def test_a_station_of_the_file_of_stations_can_be_named() -> None:
         ),
         (
             "[channels.x]",
-            "line 1: [channels.x] kind: is missing: one of webhook, command, apprise",
+            "line 1: [channels.x] kind: is missing: one of webhook, ntfy, command, apprise",
         ),
         (
             '[channels.x]\nkind = "mail"',
-            "line 2: [channels.x] kind: is 'mail': one of webhook, command, apprise is needed",
+            "line 2: [channels.x] kind: is 'mail':"
+            " one of webhook, ntfy, command, apprise is needed",
         ),
         (
             '[channels.x]\nkind = "command"\ncommand = ["say", "hi"]',

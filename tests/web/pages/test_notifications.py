@@ -295,6 +295,43 @@ def test_only_hosts_of_the_list_are_reached_and_redirects_are_not_followed(
         assert other.received == [] and len(receiver.received) == 1
 
 
+def test_a_topic_of_ntfy_is_made_up_and_gets_a_test_without_a_library(
+    open_client: FlaskClient,
+    of: Administrators,
+    settings: Settings,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    token = become(open_client, of)
+    monkeypatch.setattr(channels, "find_spec", lambda _name: None)
+    (settings.data_dir / "settings.toml").write_text('house_name = "山の家"\n')
+    page = open_client.get(f"{PAGE}/channel?kind=ntfy").text
+    match = re.search('name="topic" value="(house-[a-z2-7]{12})"', page)
+    assert match and f"<code>{match[1]}</code>" in page and "<svg" in page.partition("phone")[2]
+    # The same again: somebody may have subscribed to it.
+    assert match[1] in open_client.get(f"{PAGE}/channel?kind=ntfy").text
+    server = f"http://127.0.0.1:{receiver.port}"
+    form = {"token": token, "kind": "ntfy", "new": "phone", "topic": match[1], "server": server}
+    answer = open_client.post(f"{PAGE}/channel", data=form | {"secret": "tk_of_the_topic"})
+    assert answer.status_code == 303
+    texts = [path.read_text().strip() for path in secrets_of(settings)]
+    assert sorted(texts) == sorted([f"{server}/{match[1]}", "tk_of_the_topic"])
+    assert match[1] not in (settings.data_dir / "alerts.toml").read_text()
+    page = open_client.get(f"{PAGE}/channel?kind=ntfy").text
+    assert match[1] not in page and 'value="house-' in page
+    answer = open_client.post(f"{PAGE}/test", data={"token": token, "name": "phone"})
+    assert "the test was sent and accepted" in words(answer.text)
+    (request,) = receiver.received
+    assert request.target == "/" and request.headers["Authorization"] == "Bearer tk_of_the_topic"
+    sent = request.json()
+    assert sent["topic"] == match[1] and "phone" in sent["message"]
+    # An empty topic keeps that of before, and its token with it.
+    before = alerts_of(settings)["channels"]["phone"]
+    form = {"token": token, "kind": "ntfy", "name": "phone", "topic": "", "daily_max": "5"}
+    assert open_client.post(f"{PAGE}/channel", data=form).status_code == 303
+    assert alerts_of(settings)["channels"]["phone"] == before | {"daily_max": 5}
+
+
 def test_an_address_that_was_in_the_file_works_and_goes_into_a_private_one(
     open_client: FlaskClient, of: Administrators, receiver: Receiver
 ) -> None:
@@ -770,8 +807,9 @@ def test_apprise_that_is_missing_is_said_with_its_command(
     assert token
     runs.from_terminal()
     monkeypatch.setattr(channels, "find_spec", lambda _name: None)
-    assert "make alerts" in words(client.get(f"{PAGE}/channel?kind=ntfy").text)
-    assert "make alerts" not in words(client.get(f"{PAGE}/channel?kind=webhook").text)
+    assert "make alerts" in words(client.get(f"{PAGE}/channel?kind=line").text)
+    for kind in ("ntfy", "webhook"):
+        assert "make alerts" not in words(client.get(f"{PAGE}/channel?kind={kind}").text)
 
 
 def test_urls_are_as_apprise_reads_them() -> None:
@@ -780,13 +818,11 @@ def test_urls_are_as_apprise_reads_them() -> None:
             SERVICES[name], {"server": "", "user": "", "secret": ""} | values
         )["urls_file"].strip()
         for name, values in {
-            "ntfy": {"topic": "house-1"},
             "line": {"secret": "a/b+" * 12 + "==", "user": "U" + "0" * 32},
             "mail": {**MAIL, "secret": "p@:/?&"},
         }.items()
     }
     assert made == {
-        "ntfy": "ntfys://ntfy.sh/house-1",
         "line": "line://" + "a%2Fb%2B" * 12 + "%3D%3D/U" + "0" * 32,
         "mail": "mailtos://me%40example.org:p%40%3A%2F%3F%26@smtp.example.org:465"
         "?from=me%40example.org&to=family%40example.org&mode=ssl",
@@ -843,6 +879,6 @@ def test_the_command_that_installs_apprise_is_that_of_this_service(
         runs.under_systemd()
     elif manner == "container":
         runs.in_container()
-    page = words(client.get(f"{PAGE}/channel?kind=ntfy").text)
+    page = words(client.get(f"{PAGE}/channel?kind=line").text)
     assert words_before.format(python=sys.executable) in page
     assert ("requirements-alerts.lock" in page) == (manner != "terminal")

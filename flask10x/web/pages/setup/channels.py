@@ -5,8 +5,10 @@ change of `alerts.toml` brings the former secret back. A file that neither the f
 change that can be undone names is removed by the next change.
 """
 
+import hashlib
 import re
 import secrets as random
+from base64 import b32encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,7 +21,7 @@ from urllib.parse import quote, urlsplit
 from flask10x.alerts.delivery.jobs import MAX_URLS, NotSendable, trouble_of_urls, url_of
 from flask10x.alerts.words import TROUBLES
 from flask10x.config import form, house, secrets
-from flask10x.config.alerts.rules import CHANNELS, Apprise, Channel, Webhook, webhook_url
+from flask10x.config.alerts.rules import CHANNELS, Channel, Command, Ntfy, Webhook, webhook_url
 from flask10x.config.readers import WrongEntry, matching, takes
 from flask10x.config.settings import Settings
 from flask10x.config.toml import Key
@@ -31,9 +33,13 @@ from flask10x.translation import message as _
 
 KEYS = form.named(CHANNELS["webhook"][1], "language", "daily_max")
 """The keys of all channels that a form has."""
+SECRET_KEYS = {"webhook": "secret_file", "ntfy": "token_file"}
+"""The key of the file for the secret beside the URL, by kind."""
 # A file that is younger may be one that another browser's change is about to name.
 UNUSED_AFTER_SEC = 3600
 SECRET_CHARS = 4000
+# 60 bits: at a million tries a second it takes 18,000 years to hit one.
+TOPIC_CHARS = 12
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
 _SERVER = re.compile(rf"(?:(https?)://)?({_HOST})(?::([0-9]{{1,5}}))?/*")
 _SERVER_EXAMPLE = "192.168.1.5:8080"
@@ -93,9 +99,20 @@ def _quoted(text: str) -> str:
     return quote(text, safe="")
 
 
-def _ntfy_url(of: Mapping[str, str]) -> str:
+def ntfy_url(of: Mapping[str, str]) -> str:
+    """Return the address of a topic, where a browser shows its messages, too."""
     host, port, is_tls = _server(of["server"] or "ntfy.sh")
-    return f"{'ntfys' if is_tls else 'ntfy'}://{host}{port}/{of['topic']}"
+    return f"{'https' if is_tls else 'http'}://{host}{port}/{of['topic']}"
+
+
+def made_up_topic(seed: str, number: int) -> str:
+    """Return a topic that nobody guesses, the same for a browser until the channel is there.
+
+    So who has subscribed to it gets the messages, also where the page was loaded again meanwhile.
+    `seed` is a secret of the browser, `number` how many channels there are.
+    """
+    digest = hashlib.sha256(f"topic {seed} {number}".encode()).digest()
+    return f"house-{b32encode(digest).decode().lower()[:TOPIC_CHARS]}"
 
 
 def _mail_url(of: Mapping[str, str]) -> str:
@@ -115,10 +132,17 @@ class Service:
     """Where what it needs comes from."""
     fields: tuple[Key, ...]
     """The fields of its form, which are not keys of the file."""
-    url: Callable[[Mapping[str, str]], str] | None = None
-    """Return the URL for Apprise that these fields make, or several, a line each."""
+    url: Callable[[Mapping[str, str]], str]
+    """Return the URL that these fields make; of Apprise also several, a line each."""
+    kind: str = "apprise"
+    """That of the channel in the file."""
     schemes: tuple[str, ...] = ()
-    """Those of its URLs."""
+    """Those of its URLs for Apprise."""
+
+    @property
+    def of_url(self) -> list[Key]:
+        """The fields that make the URL: one for Apprise has the secret in it."""
+        return [key for key in self.fields if self.kind == "apprise" or key.name != "secret"]
 
 
 def _field(name: str, words: str, read: Callable[[str], Any], example: str = "") -> Key:
@@ -134,15 +158,16 @@ _SERVICES = (
         "ntfy",
         "ntfy",
         N_(
-            "Install the app ntfy on the phone, choose a long topic that is hard to guess, and"
-            " subscribe to it there. Anyone who knows the topic can read it."
+            "Install the free app ntfy on the phone, and subscribe to this topic there. It is made"
+            " up for you and hard to guess. Anyone who knows the topic can read it."
         ),
         (
             _field("topic", N_("Topic"), _topic, "house-8f3kq2"),
             _may_be_empty(_field("server", N_("Own server"), _server, f"http://{_SERVER_EXAMPLE}")),
+            _may_be_empty(_field("secret", N_("Access token"), _secret)),
         ),
-        _ntfy_url,
-        ("ntfy", "ntfys"),
+        ntfy_url,
+        "ntfy",
     ),
     Service(
         "line",
@@ -157,7 +182,7 @@ _SERVICES = (
             _field("user", N_("User ID"), _line_user, "U0123456789abcdef0123456789abcdef"),
         ),
         lambda of: f"line://{_quoted(of['secret'])}/{of['user']}",
-        ("line",),
+        schemes=("line",),
     ),
     Service(
         "mail",
@@ -173,7 +198,7 @@ _SERVICES = (
             _field("secret", N_("Password"), _secret),
         ),
         _mail_url,
-        ("mailto", "mailtos"),
+        schemes=("mailto", "mailtos"),
     ),
     Service(
         "webhook",
@@ -186,6 +211,8 @@ _SERVICES = (
             _field("url", N_("Address"), webhook_url, "https://example.org/hook"),
             _may_be_empty(_field("secret", N_("Secret for the signature"), _secret)),
         ),
+        lambda of: of["url"],
+        "webhook",
     ),
     Service(
         "apprise",
@@ -204,10 +231,10 @@ SERVICES = {service.name: service for service in _SERVICES}
 
 def service_of(channel: Channel) -> Service | None:
     """Return what a channel goes by; None for a program, which pages do not change."""
-    if isinstance(channel, Webhook):
-        return SERVICES["webhook"]
-    if not isinstance(channel, Apprise):
+    if isinstance(channel, Command):
         return None
+    if isinstance(channel, Webhook | Ntfy):
+        return SERVICES["webhook" if isinstance(channel, Webhook) else "ntfy"]
     with suppress(SettingsError, UnicodeDecodeError):
         text = secrets.read_secret(channel.name, channel.urls_file).decode("utf-8-sig")
         urls = [line.strip().lower() for line in text.splitlines() if line.strip()]
@@ -221,10 +248,9 @@ def service_of(channel: Channel) -> Service | None:
 def keys_of(service: Service, values: Mapping[str, str], channel: Channel | None) -> list[Key]:
     """Return the fields of the form; of a channel that is there what is left empty may stay.
 
-    A URL for Apprise is made of all fields, so it stays only if all of them are empty.
+    The URL stays only if all fields that make it are empty.
     """
-    is_typed = any(values[key.name] for key in service.fields)
-    if channel is None or (service.url is not None and is_typed):
+    if channel is None or any(values[key.name] for key in service.of_url):
         return [*service.fields]
     return [*map(_may_be_empty, service.fields)]
 
@@ -233,15 +259,12 @@ def secrets_of(
     service: Service, values: Mapping[str, str], channel: Channel | None = None
 ) -> dict[str, str]:
     """Return the texts of the secret files that these fields make, by the keys that name them."""
-    texts = {"url_file": "", "secret_file": "", "urls_file": ""}
-    if isinstance(channel, Webhook):
-        # It was written by hand, or by an earlier version: it may be a secret.
-        texts["url_file"] = channel.url
-    if service.url is None:
-        texts["url_file"] = values["url"] or texts["url_file"]
-        texts["secret_file"] = values["secret"]
-    elif any(values[key.name] for key in service.fields):
-        texts["urls_file"] = service.url(values)
+    # What was written by hand, or by an earlier version, may be a secret, too.
+    former = channel.url if isinstance(channel, Webhook | Ntfy) else ""
+    url = service.url(values) if any(values[key.name] for key in service.of_url) else former
+    texts = {"urls_file" if service.kind == "apprise" else "url_file": url}
+    if key := SECRET_KEYS.get(service.kind):
+        texts[key] = values["secret"]
     return {key: f"{text}\n" for key, text in texts.items() if text}
 
 
@@ -249,20 +272,19 @@ def leads_elsewhere(service: Service, values: Mapping[str, str], channel: Channe
     """Return whether messages go to another place from now on than those of the channel."""
     if channel is None:
         return True
-    if service.url is None:
-        return values["url"] not in ("", address_of(channel))
-    return any(values[key.name] for key in service.fields)
+    is_typed = any(values[key.name] for key in service.of_url)
+    return is_typed and service.url(values) != address_of(channel)
 
 
 def address_of(channel: Channel) -> str:
-    """Return the whole address of a webhook, which may be secret; empty where there is none."""
+    """Return the whole address of a webhook or topic, which may be secret; empty for none."""
     with suppress(NotSendable):
-        return url_of(channel) if isinstance(channel, Webhook) else ""
+        return url_of(channel) if isinstance(channel, Webhook | Ntfy) else ""
     return ""
 
 
-def host_of(channel: Webhook) -> str:
-    """Return where a webhook leads to, without what may be secret; empty where that is unknown."""
+def host_of(channel: Webhook | Ntfy) -> str:
+    """Return where a channel leads to, without what may be secret; empty where that is unknown."""
     with suppress(ValueError):
         address = urlsplit(address_of(channel))
         return f"{address.scheme}://{address.netloc.rpartition('@')[2]}/…"

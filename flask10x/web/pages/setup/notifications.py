@@ -22,11 +22,11 @@ from flask10x.config.alerts import rules as alert_rules
 from flask10x.config.house import SECRETS
 from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED
 from flask10x.translation import N_, Translation, speaking
-from flask10x.web import context, preferences
+from flask10x.web import administrators, context, preferences
 from flask10x.web.pages.setup import alerts_file, channels, rules
 from flask10x.web.pages.setup.alerts_file import AlertsFile
 from flask10x.web.pages.setup.channels import SERVICES, Service
-from flask10x.web.pages.setup.page import blueprint, refused, shown
+from flask10x.web.pages.setup.page import blueprint, code_of, refused, shown
 from flask10x.web.pages.setup.preview import preview_of
 from flask10x.web.shell import shell
 
@@ -71,7 +71,7 @@ def _page(
     for channel in alerts.channels:
         service = channels.service_of(channel)
         label, about = t(service.label) if service else t("Program"), ""
-        if isinstance(channel, alert_rules.Webhook):
+        if isinstance(channel, alert_rules.Webhook | alert_rules.Ntfy):
             about = channels.host_of(channel)
         elif isinstance(channel, alert_rules.Command):
             about = " ".join(channel.arguments)
@@ -90,7 +90,7 @@ def _page(
     has_secrets = any(
         str(table.get(key, "")).startswith(f"{folder}/")
         for table in tables.values()
-        for key in ("urls_file", "url_file", "secret_file")
+        for key in ("urls_file", "url_file", *channels.SECRET_KEYS.values())
     )
     uses_apprise = any(isinstance(channel, alert_rules.Apprise) for channel in alerts.channels)
     quiet = alerts.quiet_hours
@@ -195,14 +195,22 @@ def as_channel() -> Answer:
     service = SERVICES.get(request.args.get("kind", ""))
     if service is None:
         return _gone()
+    return _channel_form(file, service, new_values(file, service), {})
+
+
+def new_values(file: AlertsFile, service: Service) -> dict[str, str]:
+    """Return what the form of a new channel begins with: a name, and a topic that is made up."""
     taken = [channel.name for channel in file.alerts.channels]
-    return _channel_form(file, service, {"new": alerts_file.free_name(service.name, taken)}, {})
+    values = {"new": alerts_file.free_name(service.name, taken)}
+    if service.name == "ntfy" and administrators.browser():
+        values["topic"] = channels.made_up_topic(administrators.form_token(), len(taken))
+    return values
 
 
 def _channel_form(
     file: AlertsFile, service: Service, values: Mapping[str, Any], problems: Mapping[str, str]
 ) -> Answer:
-    needs_apprise = service.url is not None and channels.is_apprise_missing()
+    needs_apprise = service.kind == "apprise" and channels.is_apprise_missing()
     present = file.channel(values.get("name", ""))
     page = shown(
         "setup/channel.html",
@@ -214,6 +222,10 @@ def _channel_form(
         keys={key.name: key for key in channels.KEYS},
         # Its secret is set, and stays where the fields of it are left empty.
         is_set=present is not None,
+        topic_url=""
+        if problems or not values.get("topic")
+        else channels.ntfy_url({"server": "", **values}),
+        code_of=code_of,
         installing=shell(file.settings).installing("alerts") if needs_apprise else "",
     )
     # It may have a secret that somebody has just typed.
@@ -244,7 +256,7 @@ def change_channel() -> Answer:
     elif not values["name"] and is_taken:
         problems["new"] = t("there is a channel of this name already")
     if not problems:
-        table = {"kind": "apprise" if service.url else "webhook"} | table
+        table = {"kind": service.kind} | table
         if channels.leads_elsewhere(service, values, channel):
             # What was set up by hand keeps what it may reach until then.
             table["loopback"] = False

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from flask import render_template, request
+from markupsafe import Markup
 
 from flask10x.config import form
 from flask10x.errors import LockTimeout, SettingsError
@@ -98,6 +99,16 @@ def forbidden(_error: Exception) -> tuple[str, int]:
         t("Nothing was changed: this browser is not an administrator's, or its access has ended."),
         403,
     )
+
+
+def code_of(text: str) -> Markup:
+    """Return a QR code of the text as an SVG, dark on light in any colours of the page."""
+    # Only who looks at a code needs it.
+    import segno  # noqa: PLC0415
+
+    # On dark not every phone reads it.
+    qr = segno.make_qr(text, error="l")
+    return Markup(qr.svg_inline(omitsize=True, border=3, light="#fff"))  # noqa: S704
 
 
 def refused(message: str, status: int) -> tuple[str, int]:
