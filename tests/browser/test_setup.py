@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from selenium.webdriver.common.actions.action_builder import ActionBuilder
@@ -83,7 +84,7 @@ def test_a_station_that_sends_is_added_with_names_and_taken_back(
     assert browser.script(WIDE) == []
     check_by_axe(browser)
     browser.one("button[form=add]").click()
-    browser.wait(lambda: browser.all("form[action='/setup/undo']"), "it is added")
+    browser.wait(lambda: browser.path == "/setup/stations#station-freezer", "it is added")
     wait_until(
         lambda: house.post("freezer", BODY).status == 200, IN_FORCE_WITHIN_SEC, "it is in force"
     )
@@ -274,7 +275,7 @@ def test_adding_and_undoing_a_station_under_load_loses_nothing(
             wait_until(is_proposed, IN_FORCE_WITHIN_SEC, "it is proposed")
             assert browser.one("input[name=replay]").is_selected()
             browser.one("button[form=add]").click()
-            browser.wait(lambda: browser.all("form[action='/setup/undo']"), "it is added")
+            browser.wait(lambda: browser.path == "/setup/stations#station-freezer", "it is added")
             wait_until(
                 lambda: house.post("freezer", BODY).status == 200, IN_FORCE_WITHIN_SEC, "in force"
             )
@@ -310,29 +311,27 @@ def test_a_new_house_is_set_up_and_gets_a_board(
 ) -> None:
     browser.resize(*size)
     browser.open(f"/?lang={language}")
-    assert browser.all("main a[href='/setup/start']") == []
-    become_administrator(house, browser)
-    browser.open("/")
     browser.one("main a[href='/setup/start']").click()
     browser.wait(lambda: browser.path == "/setup/start", "the first steps")
+    assert "admin-link" in browser.one("main").text
+    become_administrator(house, browser)
+    browser.open("/setup/start")
     assert browser.script(WIDE) == []
     check_by_axe(browser)
-    browser.one("main a.next[href='/setup/house']").click()
-    browser.wait(lambda: browser.path == "/setup/house", "the page of the house")
-    browser.one("input[name=house_name]").send_keys("山の家")
+    browser.one("#house input[name=house_name]").send_keys("山の家")
+    browser.one("#house input[name=q]").send_keys("Sapporo")
+    browser.one("#house form > fieldset > button").click()
+    browser.wait(lambda: "山の家" in browser.one("#house h2").text, "the name is set")
+    browser.open("/setup/house")
+    assert browser.one("input[name=place]").get_attribute("value") == "43.06,141.35"
+    browser.one("input[name=place]").clear()
     browser.one("input[name=place]").send_keys("Sapporo")
     browser.one("form.house .actions button").click()
     browser.wait(lambda: browser.all("#error-place"), "what is wrong with it")
     assert browser.one("input[name=place]").get_attribute("value") == "Sapporo"
     assert browser.script(WIDE) == []
     check_by_axe(browser)
-    browser.one("input[name=place]").clear()
-    browser.one("input[name=place]").send_keys("43.1,141.4")
-    browser.one("form.house .actions button").click()
-    browser.wait(lambda: browser.path == "/setup/house?saved=1", "saved")
-    browser.open("/setup/start")
-    browser.one("main a[href='/setup/new-station']").click()
-    browser.wait(lambda: browser.path == "/setup/new-station", "the page of boards")
+    browser.open("/setup/new-station?back=setup.as_start")
     browser.one("input[value=pico]").click()
     browser.one("input[name=bme280]").clear()
     browser.one("input[name=bme280]").send_keys("1")
@@ -344,6 +343,7 @@ def test_a_new_house_is_set_up_and_gets_a_board(
     check_by_axe(browser)
     browser.one("form#add button").click()
     browser.wait(lambda: browser.all(".wires"), "wires and the program")
+    assert browser.all("main .back a[href='/setup/start']")
     assert browser.script(WIDE) == []
     check_by_axe(browser)
     sent = {"temperature": "21.5C", "humidity": "45%", "pressure": "1013.2hPa"}
@@ -359,3 +359,38 @@ def test_a_new_house_is_set_up_and_gets_a_board(
     wait_until(is_shown, IN_FORCE_WITHIN_SEC, "the home shows it")
     # The form with a mistake is an answer with this status.
     assert {one.partition("status of ")[2] for one in browser.errors()} == {"400 (BAD REQUEST)"}
+
+
+# From an empty house to its first tile.
+CLICKS_MAX = 12
+
+
+@pytest.mark.parametrize("size", [(1280, 900), (360, 740)])
+def test_a_board_that_knocks_becomes_the_first_tile_in_few_steps(
+    house: Service, browser: Browser, size: tuple[int, int]
+) -> None:
+    browser.resize(*size)
+    before = browser.clicks
+    address = house.command("admin-link").stdout.splitlines()[0]
+    browser.open(urlsplit(address).path)
+    browser.press("main form button")
+    browser.wait(lambda: browser.path == "/setup/start", "the first steps")
+    browser.one("#house input[name=house_name]").send_keys("山の家")
+    browser.press("#house form > fieldset > button")
+    browser.wait(lambda: browser.all("#house.done"), "the name is set")
+    assert house.post("freezer", BODY).status == 404
+    # It appears by itself.
+    browser.wait(lambda: browser.all("form.knocking button"), "the board is offered")
+    assert browser.script(WIDE) == []
+    check_by_axe(browser)
+    browser.press("form.knocking button")
+    browser.wait(lambda: browser.all("#board.done"), "it is added")
+    wait_until(
+        lambda: house.post("freezer", BODY).status == 200, IN_FORCE_WITHIN_SEC, "it is in force"
+    )
+    browser.wait(lambda: browser.all("#first-tile .next"), "its first value")
+    assert "−18.2" in browser.one("#first-tile").text
+    browser.press("#first-tile .next")
+    browser.wait(lambda: browser.all("#tile-freezer"), "its tile")
+    assert browser.clicks - before <= CLICKS_MAX
+    assert {one.partition("status of ")[2] for one in browser.errors()} <= {"404 (NOT FOUND)"}

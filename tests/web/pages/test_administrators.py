@@ -462,11 +462,20 @@ def form_of(page: str) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("sends")
-@pytest.mark.parametrize("path", ["/", "/devices", "/setup/stations"])
-def test_a_board_that_sends_is_offered_in_a_sentence(client: FlaskClient, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "view"),
+    [
+        ("/", "home.as_page"),
+        ("/devices", "devices.as_page"),
+        ("/setup/stations", "setup.as_stations"),
+    ],
+)
+def test_a_board_that_sends_is_offered_in_a_sentence(
+    client: FlaskClient, path: str, view: str
+) -> None:
     page = client.get(path)
     assert "freezer is sending: temperature −18.2, battery 3.1V. Add it?" in words(page.text)
-    assert 'href="/setup/stations/freezer"' in page.text
+    assert f'href="/setup/stations/freezer?back={view}"' in page.text
     japanese = words(client.get(path, headers={"Accept-Language": "ja"}).text)
     assert "freezer から受信しています（温度 −18.2、電池電圧 3.1V）" in japanese
     assert "is sending" not in client.get("/?kiosk=1").text

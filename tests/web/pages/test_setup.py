@@ -58,7 +58,7 @@ def test_it_says_how_a_setting_is_changed_where_the_service_runs(
         assert ("sudo systemctl restart flask10x" in text) == (manner == "systemd")
 
 
-@pytest.mark.parametrize("path", ["", "/stations/plant", "/new-station", "/start"])
+@pytest.mark.parametrize("path", ["", "/stations/plant", "/new-station", "/house"])
 def test_each_page_is_in_the_list_of_all(client: FlaskClient, path: str) -> None:
     page = client.get(f"/setup{path}?lang=en", follow_redirects=True).text
     listed = re.search(r'<nav aria-label="Settings">(.*?)</nav>', page)

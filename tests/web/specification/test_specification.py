@@ -49,6 +49,7 @@ OF_PAGES = {
     *(("get", f"/setup/{path}") for path in ("link/{link}", "stations/{name}")),
     ("get", "/setup/new-station/program"),
     *(("post", f"/setup/{path}") for path in ("end", "house", "link", "undo")),
+    *(("post", f"/setup/start/{path}") for path in ("house", "notification")),
     *(("post", f"/setup/stations{path}") for path in ("", "/{name}", "/{name}/ignore")),
     *(
         ("post", f"/setup/notifications{path}")

@@ -114,8 +114,8 @@ def _made() -> tuple[str, int]:
         reader=AlertReader(settings, t, now_ms),
         # Boards that could be added, for those who may see readings.
         senders=sending(context.store(), t) if home else [],
-        # Whether the browser may set up a house without readings.
-        is_administrator=may_begin and bool(administrators.browser()),
+        # Whether the first steps lead on from a house without readings.
+        may_begin=may_begin,
     )
     return page, home.last_id if home else 0
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from flask import abort, redirect, request, send_file, url_for
+from flask import abort, request, send_file
 from sqlalchemy import func, select
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -60,7 +60,7 @@ from flask10x.web import administrators, context, preferences, uploads
 from flask10x.web.facts import gathered
 from flask10x.web.limits import UPLOAD_MAX_BYTES, UPLOAD_PATH
 from flask10x.web.pages.setup import changes
-from flask10x.web.pages.setup.page import blueprint, shown
+from flask10x.web.pages.setup.page import back_or_to, blueprint, shown
 from flask10x.web.shell import how_it_runs, shell
 
 log = logging.getLogger(__name__)
@@ -388,7 +388,7 @@ def busy(_error: BackgroundBusy) -> tuple[str, int]:
 
 
 def _back(anchor: str = "run") -> AnyResponse:
-    return redirect(url_for("setup.as_files", _anchor=anchor), 303)
+    return back_or_to("setup.as_files", anchor)
 
 
 def _only_administrators() -> None:

@@ -1,13 +1,11 @@
-"""What is set of the house: the page `/setup/house`; and `/setup/start`, of a new one."""
+"""What is set of the house: the page `/setup/house`."""
 
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from flask import redirect, request, url_for
-from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from flask10x.config import form, house, towns
@@ -18,9 +16,8 @@ from flask10x.errors import SettingsError
 from flask10x.readings.labels import moment
 from flask10x.readings.times import zone_name_of
 from flask10x.system import clock
-from flask10x.system.address import addresses
 from flask10x.translation import speaking
-from flask10x.web import context, preferences, senders
+from flask10x.web import context, preferences
 from flask10x.web.pages.setup import changes
 from flask10x.web.pages.setup.page import blueprint, shown
 
@@ -33,11 +30,7 @@ def as_house() -> tuple[str, int]:
     fields = present()
     chosen = towns.town_of(request.args.get("town", ""))
     if chosen is not None:
-        of_town = {"timezone": chosen.zone, "place": chosen.place}
-        if chosen.altitude_m is not None:
-            of_town["altitude_m"] = str(chosen.altitude_m)
-        elsewhere = places_elsewhere()
-        fields |= {name: text for name, text in of_town.items() if name not in elsewhere}
+        fields |= fields_of(chosen)
     return _form(fields, {}, chosen)
 
 
@@ -47,8 +40,24 @@ def save_house() -> Response | tuple[str, int]:
     # What another place sets is not in the form.
     keys = [key for name, key in KEYS.items() if not changes.place_elsewhere(name)]
     fields = {key.name: request.form.get(key.name, "").strip() for key in keys}
+    if problems := saved(fields):
+        return _form(present() | fields, problems)
+    return redirect(url_for("setup.as_house", saved=1), 303)
+
+
+def fields_of(town: Town) -> Fields:
+    """Return what a town says of a house in it, without what another place sets."""
+    fields = {"timezone": town.zone, "place": town.place}
+    if town.altitude_m is not None:
+        fields["altitude_m"] = str(town.altitude_m)
+    elsewhere = places_elsewhere()
+    return {name: text for name, text in fields.items() if name not in elsewhere}
+
+
+def saved(fields: Fields) -> Fields:
+    """Write to `settings.toml` what these fields change; return what is wrong, by field."""
     with speaking(preferences.texts().language):
-        values, problems = form.table_of(keys, fields)
+        values, problems = form.table_of([KEYS[name] for name in fields], fields)
         try:
             before = present()
             changed = [name for name in fields if fields[name] != before[name]]
@@ -64,9 +73,7 @@ def save_house() -> Response | tuple[str, int]:
                 changes.make(changes.settings_edit(names, edit))
         except SettingsError as error:
             problems = {"file": str(error)}
-    if problems:
-        return _form(present() | fields, problems)
-    return redirect(url_for("setup.as_house", saved=1), 303)
+    return problems
 
 
 def present() -> Fields:
@@ -116,27 +123,3 @@ def _form(fields: Fields, problems: Fields, town: Town | None = None) -> tuple[s
         file=path,
         seen=changes.seen(data),
     )
-
-
-@blueprint.get("/setup/start")
-def as_start() -> tuple[str, int]:
-    """What a new installation needs, each with the page that it is set up on."""
-    store, t = context.store(), preferences.texts()
-    address, code = request.host_url, Markup()
-    if is_own(address):
-        # The address of the pages for a phone, as this browser has not found it; empty: none.
-        address = next((one for one in addresses(store.settings) if not is_own(one)), "")
-    if address:
-        # Only who looks at a code needs it.
-        import segno  # noqa: PLC0415
-
-        qr = segno.make_qr(address, error="l")
-        # Dark on light in any colours of the page, or not every phone reads it.
-        code = Markup(qr.svg_inline(omitsize=True, border=3, light="#fff"))  # noqa: S704
-    senders_now = senders.sending(store, t)
-    return shown("setup/start.html", address=address, code=code, senders=senders_now)
-
-
-def is_own(address: str) -> bool:
-    """Whether only this machine has this address."""
-    return urlsplit(address).hostname in ("localhost", "127.0.0.1", "::1")

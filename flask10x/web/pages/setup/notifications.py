@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from flask import make_response, redirect, request, url_for
+from flask import make_response, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.alerts.delivery.jobs import send_test
@@ -26,7 +26,7 @@ from flask10x.web import administrators, context, preferences
 from flask10x.web.pages.setup import alerts_file, channels, rules
 from flask10x.web.pages.setup.alerts_file import AlertsFile
 from flask10x.web.pages.setup.channels import SERVICES, Service
-from flask10x.web.pages.setup.page import blueprint, code_of, refused, shown
+from flask10x.web.pages.setup.page import back_or_to, blueprint, code_of, refused, shown
 from flask10x.web.pages.setup.preview import preview_of
 from flask10x.web.shell import shell
 
@@ -158,14 +158,14 @@ def _file() -> AlertsFile:
     return file
 
 
-def _gone() -> tuple[str, int]:
+def gone() -> tuple[str, int]:
     """What a request names is not there any more, or never was."""
     t = preferences.texts()
     return refused(t("There is no such channel or rule."), 404)
 
 
 def _back(anchor: str = "") -> AnyResponse:
-    return redirect(url_for("setup.as_notifications", _anchor=anchor or None), 303)
+    return back_or_to("setup.as_notifications", anchor)
 
 
 class BrokenFile(Exception):
@@ -189,12 +189,12 @@ def as_channel() -> Answer:
         channel = file.channel(name)
         service = channels.service_of(channel) if channel else None
         if channel is None or service is None:
-            return _gone()
+            return gone()
         values = form.fields_of(channels.KEYS, {}, channel) | {"name": name}
         return _channel_form(file, service, values, {})
     service = SERVICES.get(request.args.get("kind", ""))
     if service is None:
-        return _gone()
+        return gone()
     return _channel_form(file, service, new_values(file, service), {})
 
 
@@ -237,16 +237,30 @@ def _channel_form(
 @blueprint.post("/setup/notifications/channel", guard="setup")
 def change_channel() -> Answer:
     """Make the channel, or change it; then the page. 400 with the form when something is wrong."""
-    t, file = preferences.texts(), _file()
+    file = _file()
     service = SERVICES.get(request.form.get("kind", ""))
     if service is None:
-        return _gone()
+        return gone()
+    values, problems = kept(file, service)
+    if problems is None:
+        return gone()
+    return _channel_form(file, service, values, problems) if problems else _back("channels")
+
+
+def kept(
+    file: AlertsFile, service: Service, sent: Mapping[str, str] | None = None
+) -> tuple[dict[str, str], dict[str, str] | None]:
+    """Make the channel of a form, or change it; return its fields, and what is wrong, by field.
+
+    None: there is no such channel. `sent` is in the place of the form.
+    """
+    t, sent = preferences.texts(), request.form if sent is None else sent
     names = ("name", "new", *(key.name for key in (*service.fields, *channels.KEYS)))
-    values = {name: request.form.get(name, "").strip() for name in names}
+    values = {name: sent.get(name, "").strip() for name in names}
     name = values["name"] or values["new"]
     channel = file.channel(name)
     if values["name"] and (channel is None or channels.service_of(channel) != service):
-        return _gone()
+        return values, None
     is_taken, channel = channel is not None, channel if values["name"] else None
     with speaking(t.language):
         table, problems = form.table_of(channels.KEYS, values)
@@ -262,7 +276,7 @@ def change_channel() -> Answer:
             table["loopback"] = False
         texts = channels.secrets_of(service, values, channel)
         problems = _put_channel(file, name, table, texts)
-    return _channel_form(file, service, values, problems) if problems else _back("channels")
+    return values, problems
 
 
 def _put_channel(
@@ -298,17 +312,27 @@ def test_channel() -> Answer:
     t, file = preferences.texts(), _file()
     channel = file.channel(request.form.get("name", ""))
     if channel is None or isinstance(channel, alert_rules.Command):
-        return _gone()
-    if not _testing.acquire(blocking=False):
+        return gone()
+    reason = tested(file, channel, t)
+    if reason is None:
         return _page(503, message=t("Another test is still being sent. Try again in a minute."))
+    return _page(tested=(channel.name, reason))
+
+
+def tested(file: AlertsFile, channel: alert_rules.Channel, t: Translation) -> str | None:
+    """Send a test to a channel; return what is wrong, empty where it was taken.
+
+    None: another one is still being sent.
+    """
+    if not _testing.acquire(blocking=False):
+        return None
     try:
         results = send_test(replace(file.settings, alerts=file.alerts), channel, TEST_WAIT_SEC)
     finally:
         _testing.release()
     trouble = next(filter(None, results), "")
     log.info("Test message to %s: %s", channel.name, trouble or "sent")
-    reason = trouble_in(t.language, trouble) if trouble else ""
-    return _page(tested=(channel.name, reason))
+    return trouble_in(t.language, trouble) if trouble else ""
 
 
 @blueprint.post("/setup/notifications/remove", guard="setup")
@@ -319,14 +343,14 @@ def remove_notification() -> Answer:
     if name:
         channel = file.channel(name)
         if channel is None or isinstance(channel, alert_rules.Command):
-            return _gone()
+            return gone()
         if only := file.only_to(name):
             text = t("These rules send to {name} alone: change them first: {rules}")
             return _page(400, message=text.format(name=name, rules=t.listed(only)))
     else:
         top, name = "rules", request.form.get("rule", "")
         if not file.table(top, name):
-            return _gone()
+            return gone()
     kind = "channel_removed" if top == "channels" else "rule_removed"
     if problems := file.change(kind, name, alerts_file.removed(top, name)):
         return _page(400, message=t.listed(problems.values()))
@@ -342,7 +366,7 @@ def switch_rule() -> Answer:
     t, file = preferences.texts(), _file()
     row = file.rule(request.form.get("name", ""))
     if row is None:
-        return _gone()
+        return gone()
     name, is_on = row.name, request.form.get("on") == "1"
 
     def edit(data: MutableMapping[str, Any]) -> None:
@@ -361,7 +385,7 @@ def as_rule() -> Answer:
     if name := request.args.get("name", ""):
         row = file.rule(name)
         if row is None or row.kind not in alert_rules.KINDS:
-            return _gone()
+            return gone()
         values = rules.of_rule(row.kind, file.table("rules", name), row.rule) | {"name": name}
         return _rule_form(file, values, {})
     if (template := request.args.get("template", "")) in rules.TEMPLATES:
@@ -370,7 +394,7 @@ def as_rule() -> Answer:
         sent = rules.sent(kind, request.args)
         values = rules.USUAL.get(kind, {}) | {name: value for name, value in sent.items() if value}
     else:
-        return _gone()
+        return gone()
     return _rule_form(file, values, {})
 
 
@@ -381,7 +405,7 @@ def change_rule() -> Answer:
     kind, name = request.form.get("kind", ""), request.form.get("name", "").strip()
     row = file.rule(name) if name else None
     if (name and row is None) or kind not in (rules.KINDS if row is None else (row.kind,)):
-        return _gone()
+        return gone()
     values = rules.sent(kind, request.form)
     table, problems = rules.table_of(values, file.settings.stations, t)
     if problems or request.form.get("do") == "show":

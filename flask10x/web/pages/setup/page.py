@@ -1,10 +1,12 @@
 """The frame of the pages of `/setup`: their routes, the list of them, and what they refuse."""
 
 import logging
+import re
 from typing import Any
 
-from flask import render_template, request
+from flask import redirect, render_template, request, url_for
 from markupsafe import Markup
+from werkzeug.wrappers import Response
 
 from flask10x.config import form
 from flask10x.errors import LockTimeout, SettingsError
@@ -62,6 +64,7 @@ def shown(template: str, status: int = 0, **values: Any) -> tuple[str, int]:
         message_languages={"": "", "en": "English", "ja": "日本語"},
         is_number=form.is_number,
         keys_of_phone=form.keys_of_phone,
+        back=(_address_of_return(), BACK.get(place_of_return()[0], "")),
         **values,
     )
     return page, status or (400 if values.get("problems") else 200)
@@ -99,6 +102,35 @@ def forbidden(_error: Exception) -> tuple[str, int]:
         t("Nothing was changed: this browser is not an administrator's, or its access has ended."),
         403,
     )
+
+
+# The views to which a form leads back, where its page was reached from there.
+BACK = {
+    "home.as_page": N_("Home"),
+    "devices.as_page": N_("Sensors"),
+    "setup.as_stations": N_("Stations"),
+    "setup.as_start": N_("First steps"),
+}
+
+
+def place_of_return() -> tuple[str, str]:
+    """Return the view of the page from which one came, and the part of it; empty where unknown.
+
+    It is the parameter `back` of an address or a form: `setup.as_start#backup`.
+    """
+    view, _, anchor = request.values.get("back", "").partition("#")
+    return (view, anchor) if view in BACK and re.fullmatch("[a-z-]*", anchor) else ("", "")
+
+
+def back_or_to(view: str, anchor: str = "") -> Response:
+    """Redirect to the page from which one came; else to this one."""
+    return redirect(_address_of_return() or url_for(view, _anchor=anchor or None), 303)
+
+
+def _address_of_return() -> str:
+    view, anchor = place_of_return()
+    later = request.values.getlist("later") if view == "setup.as_start" else []
+    return url_for(view, _anchor=anchor or None, later=later) if view else ""
 
 
 def code_of(text: str) -> Markup:

@@ -27,7 +27,7 @@ from flask10x.web.cards import cards
 from flask10x.web.icons import ICONS
 from flask10x.web.pages.setup import boards, changes, station, stations
 from flask10x.web.pages.setup.changes import ChangedMeanwhile
-from flask10x.web.pages.setup.page import blueprint, refused, shown
+from flask10x.web.pages.setup.page import back_or_to, blueprint, refused, shown
 from flask10x.web.pages.setup.station import File, Mistakes
 from flask10x.web.pages.setup.stations import Candidate
 from flask10x.web.read_errors import UNREADABLE
@@ -152,9 +152,10 @@ def _add(name: str) -> Answer:
     if problems:
         return _new_station(name, candidate, sent, problems, station_text.entry(new))
     if board := boards.chosen(sent):
-        query = urlencode({**board, "path": name, "added": "1"})
+        came = {key: sent.getlist(key) for key in ("back", "later") if key in sent}
+        query = urlencode({**board, **came, "path": name, "added": "1"}, doseq=True)
         return redirect(f"{url_for('setup.as_board')}?{query}", 303)
-    return redirect(url_for("setup.as_page", _anchor="changes"), 303)
+    return back_or_to("setup.as_stations", f"station-{name}")
 
 
 def _form(of: File, one: Station, fields: Fields, problems: Fields) -> tuple[str, int]:
@@ -224,4 +225,4 @@ def ignore(name: str) -> Answer:
     edit = changes.settings_edit(name, put)
     kind = "offered" if "again" in request.form else "ignored"
     changes.make(replace(edit, kind=kind))
-    return redirect(url_for("setup.as_stations"), 303)
+    return back_or_to("setup.as_stations")

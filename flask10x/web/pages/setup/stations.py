@@ -135,6 +135,13 @@ def is_named(measurement: Measurement) -> bool:
     return measurement.column not in COLUMNS
 
 
+def _names(former: Station, fields: Mapping[str, str]) -> dict[str, str]:
+    """The names of both languages where a form has one field, and it is as it was proposed."""
+    if "label_ja" in fields or fields.get("label") not in (former.label, former.label_ja):
+        return {}
+    return {"label": former.label, "label_ja": former.label_ja}
+
+
 def station_of(
     candidate: Candidate, fields: Mapping[str, str], t: Translation
 ) -> tuple[Station, form.Fields]:
@@ -144,7 +151,9 @@ def station_of(
     """
     stations, former = context.store().settings.stations, candidate.station
     with speaking(t.language):
-        table, problems = form.table_of(KEYS, {"csv_file": former.csv_name, **fields})
+        table, problems = form.table_of(
+            KEYS, {"csv_file": former.csv_name, **fields, **_names(former, fields)}
+        )
     csv_name, topic = table["csv_file"] or former.csv_name, table["mqtt_topic"] or ""
     for other in stations.all:
         if other.csv_name.casefold() == csv_name.casefold():

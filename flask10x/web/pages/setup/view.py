@@ -23,12 +23,14 @@ from flask10x.web.pages.setup import (
     files,
     house,
     notifications,
+    start,
     station_view,
 )
 from flask10x.web.pages.setup.page import blueprint, shown
+from flask10x.web.pages.setup.start import has_readings
 from flask10x.web.shell import shell
 
-__all__ = ["blueprint", "files", "house", "notifications", "station_view"]
+__all__ = ["blueprint", "files", "house", "notifications", "start", "station_view"]
 
 
 @blueprint.get("/setup")
@@ -118,7 +120,8 @@ def begin() -> AnyResponse | tuple[str, int]:
     )
     if cookie is None:
         return as_link(link)
-    onward = "setup.as_start" if "start" in request.form else "setup.as_page"
+    is_new = "start" in request.form or not has_readings()
+    onward = "setup.as_start" if is_new else "setup.as_page"
     answer = redirect(url_for(onward), 303)
     administrators.keep(answer, cookie)
     return answer
