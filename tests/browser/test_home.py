@@ -208,7 +208,7 @@ HOUSE: tuple[tuple[str, tuple[float | None, ...]], ...] = (
 SCREENS = (
     *((800, 480), (1024, 600), (1280, 800), (1280, 900), (1024, 768), (1920, 1080)),
     *((2560, 1080), (2560, 1600), (3840, 2160)),
-    *((480, 800), (600, 1024), (768, 1024), (1080, 1920), (2160, 3840)),
+    *((360, 740), (480, 800), (600, 1024), (768, 1024), (800, 1280), (1080, 1920), (2160, 3840)),
 )
 MOST_ON_WALL = 9
 # What does not fit: the page, a tile, or what is in it; a main value that is too small or covered.
@@ -226,7 +226,13 @@ const inked = ({ left, right, top, bottom }) =>
   ({ left, right, top: top + 0.15 * (bottom - top), bottom: bottom - 0.15 * (bottom - top) });
 const screen = { left: 0, top: 0, right: innerWidth, bottom: innerHeight };
 const say = document.querySelector('.say');
-if (say.offsetHeight > 1.5 * parseFloat(getComputedStyle(say).lineHeight)) wrong.push('lines');
+if (innerWidth > innerHeight && say.offsetHeight > 1.5 * parseFloat(getComputedStyle(say).lineHeight))
+  wrong.push('lines');
+// An upright screen has the whole sentence.
+const isCut = (part) => part.scrollWidth > part.clientWidth + 1 || part.scrollHeight > part.clientHeight + 1;
+if (innerWidth < innerHeight && isCut(say)) wrong.push('the sentence is cut');
+// On a phone the width of a tile is what there is for its digits.
+const least = innerWidth < 480 ? 32 : 0.08 * innerHeight;
 for (const tile of document.querySelectorAll('.tile')) {
   const box = tile.getBoundingClientRect();
   if (!isWithin(box, screen)) wrong.push(`${tile.id}: out of the screen`);
@@ -234,18 +240,20 @@ for (const tile of document.querySelectorAll('.tile')) {
   const range = document.createRange();
   range.selectNodeContents(value);
   const text = inked(range.getBoundingClientRect());
-  if (parseFloat(getComputedStyle(value).fontSize) < 0.08 * innerHeight)
+  if (parseFloat(getComputedStyle(value).fontSize) < least)
     wrong.push(`${tile.id}: ${getComputedStyle(value).fontSize}`);
   if (!isWithin(text, box)) wrong.push(`${tile.id}: the value is cut`);
-  const seconds = [...tile.querySelectorAll('.second .figure')];
+  const seconds = [...tile.querySelectorAll('.second .figure')].filter((each) => each.offsetParent);
   if (seconds.length > 2) wrong.push(`${tile.id}: ${seconds.length} others`);
   for (const second of seconds) {
     if (!isWithin(second.getBoundingClientRect(), box)) wrong.push(`${tile.id}: ${second.innerText}`);
     if (areUpon(inked(second.getBoundingClientRect()), text)) wrong.push(`${tile.id}: covered`);
   }
   for (const one of tile.querySelectorAll('.second .headline'))
-    if (![...one.querySelectorAll('dt, .band')].some((each) => each.offsetWidth > 10))
+    if (one.offsetParent && ![...one.querySelectorAll('dt, .band')].some((each) => each.offsetWidth > 10))
       wrong.push(`${tile.id}: ${one.innerText} has no name`);
+  const state = tile.querySelector('.state');
+  if (isCut(state) || !isWithin(state.getBoundingClientRect(), box)) wrong.push(`${tile.id}: no age`);
   const name = inked(tile.querySelector('h2').getBoundingClientRect());
   if (areUpon(name, text)) wrong.push(`${tile.id}: the name is covered`);
   const line = tile.querySelector('.line .stroke')?.getBoundingClientRect();
