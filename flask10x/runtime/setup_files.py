@@ -177,13 +177,18 @@ def reload(settings: Settings) -> None:
 
     Does nothing where only a restart does that, as with a development server.
     """
+    if is_reloaded(settings):
+        # The workers' parent reloads by this signal.
+        os.kill(os.getppid(), signal.SIGHUP)
+
+
+def is_reloaded(settings: Settings) -> bool:
+    """Return whether the service of this worker reads changed files again without a restart."""
     try:
         service = running(settings)
     except OSError:
-        return
-    # The workers' parent reloads by this signal.
-    if service is not None and service.pid == str(os.getppid()):
-        os.kill(os.getppid(), signal.SIGHUP)
+        return False
+    return service is not None and service.pid == str(os.getppid())
 
 
 class SetupFiles:

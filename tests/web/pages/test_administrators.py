@@ -19,6 +19,7 @@ from flask10x.config import station_file
 from flask10x.config.settings import Settings
 from flask10x.config.toml import digest_of, schema_line
 from flask10x.database.database import Database
+from flask10x.database.running_service import Running
 from flask10x.database.station_columns import add_missing
 from flask10x.errors import SettingsError
 from flask10x.recording.shared_queue import WorkerSlot
@@ -791,3 +792,54 @@ def test_what_was_refused_is_stored_once_the_station_is_in_force(
     ]
     assert of.changes[0].stored == 1
     assert "1 reading that was refused before is stored." in words(client.get("/setup").text)
+
+
+def test_a_change_is_said_where_it_was_made_and_can_be_undone_there(
+    client: FlaskClient, of: Administrators, settings: Settings
+) -> None:
+    token = become(client, of)
+    rule = {"token": token, "kind": "threshold", "about": "data2.co2", "direction": "above"}
+    rule |= {"value": "1500", "clear": "1200", "for_min": "10", "do": "save"}
+    answer = client.post("/setup/notifications/rule", data=rule)
+    page = client.get(answer.headers["Location"])
+    # In words, not by the name in the file.
+    shown = words(page.text.partition('class="changed" role="status">')[2].partition("</div>")[0])
+    assert shown.startswith("A rule was added: Bedroom CO₂ above 1500 ppm for 10 min")
+    assert "data2_co2_above" not in shown
+    form = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page.text.partition("/setup/undo")[2]))
+    form = {name: form[name] for name in ("token", "number", "back")}
+    assert form["back"] == "setup.as_notifications"
+    # The same once more is another change.
+    answer = client.post(
+        "/setup/notifications/rule", data=rule | {"name": "data2_co2_above", "value": "1600"}
+    )
+    changed = words(client.get(answer.headers["Location"]).text)
+    assert "The rule was changed: Bedroom CO₂ above 1600 ppm" in changed
+    # Nobody else sees it, and an older change is undone after the later one.
+    stranger = client.application.test_client()
+    assert "A rule was" not in stranger.get(answer.headers["Location"]).text
+    assert client.post("/setup/undo", data=form).status_code == 409
+    answer = client.post("/setup/undo", data=form | {"number": "2"})
+    assert answer.headers["Location"] == "/setup/notifications?changed=2"
+    assert "Undone. The rule was changed: Bedroom" in words(
+        client.get("/setup/notifications?changed=2").text
+    )
+    client.post("/setup/undo", data=form)
+    assert not (settings.data_dir / "alerts.toml").exists()
+    # Of one that was never in a file that is kept only its name is known.
+    assert "A rule was added: data2_co2_above" in words(client.get("/setup#changes").text)
+    for number in ("99", "x"):
+        page = client.get(f"/setup/notifications?changed={number}")
+        assert page.status_code == 200 and 'class="changed"' not in page.text
+
+
+def test_a_service_that_reads_changes_by_itself_asks_for_no_restart(
+    client: FlaskClient, of: Administrators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = become(client, of)
+    client.post("/setup/house", data={"token": token, "house_name": "Hut"})
+    assert "A change takes effect after a restart." in words(client.get("/setup").text)
+    service = Running(pid=str(os.getppid()), bind="", since=0.0)
+    monkeypatch.setattr(setup_files, "running", lambda _settings: service)
+    page = words(client.get("/setup").text)
+    assert "A change takes effect within 2 seconds." in page and "after a restart" not in page

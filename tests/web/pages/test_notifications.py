@@ -525,7 +525,8 @@ def test_a_rule_is_made_changed_switched_off_and_on_and_removed(
     kinds = [change.kind for change in of.changes]
     assert kinds == ["rule_removed", "rule_on", "rule_off", "rule", "rule"]
     page = words(client.get("/setup").text)
-    assert "The rule data2_co2_above was removed from" in page
+    # In the words of the rule as it was.
+    assert "The rule was removed: Bedroom CO₂ below 500.5 ppm" in page
 
 
 def test_a_limit_has_hours_and_a_sensor_may_be_stuck(

@@ -19,6 +19,7 @@ from tests.support.html import Outline, words
 from tests.web.pages.test_administrators import become
 
 PAGE = "/setup/start"
+STATIONS = "/setup/stations?changed=1#station-freezer"
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_name_and_town_are_set_where_they_stand(
 ) -> None:
     form = {"token": token, "house_name": " 山の家 ", "q": "Sapporo"}
     answer = client.post(f"{PAGE}/house", data=form)
-    assert (answer.status_code, answer.headers["Location"]) == (303, f"{PAGE}#board")
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"{PAGE}?changed=1#board")
     path = settings.data_dir / "settings.toml"
     assert tomllib.loads(path.read_text()) == {
         "house_name": "山の家",
@@ -102,13 +103,14 @@ def test_towns_of_one_name_are_listed_and_chosen(
 ) -> None:
     form = {"token": token, "house_name": "Hut", "q": "San"}
     address_of_list = client.post(f"{PAGE}/house", data=form).headers["Location"]
-    assert address_of_list == f"{PAGE}?change=house&q=San#house"
+    assert address_of_list == f"{PAGE}?change=house&q=San&changed=1#house"
     towns = re.findall(
         r'name="town" value="([^"]+)"', step(client.get(address_of_list).text, "house")
     )
     assert len(towns) > 1
     form = {"token": token, "house_name": "Hut", "town": html.unescape(towns[0])}
-    assert client.post(f"{PAGE}/house", data=form).headers["Location"] == f"{PAGE}#board"
+    answer = client.post(f"{PAGE}/house", data=form)
+    assert answer.headers["Location"] == f"{PAGE}?changed=2#board"
     assert "place" in tomllib.loads((settings.data_dir / "settings.toml").read_text())
     form = {"token": token, "house_name": "Hut", "q": "Sapporro"}
     answer = client.get(client.post(f"{PAGE}/house", data=form).headers["Location"])
@@ -138,7 +140,7 @@ def test_a_board_that_knocks_is_added_there_and_leads_back(
     assert fields["replay"] == "1"
     form = {**fields, "label": "Freezer"}
     answer = client.post("/setup/stations/freezer", data=form)
-    assert (answer.status_code, answer.headers["Location"]) == (303, f"{PAGE}#home")
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"{PAGE}?changed=1#home")
     (added,) = [
         one
         for one in station_file.load(settings.data_dir / "stations.toml").all
@@ -166,13 +168,13 @@ def test_a_board_has_the_name_that_was_typed(
     [
         ("home.as_page", "/"),
         ("devices.as_page", "/devices"),
-        ("setup.as_start#board", f"{PAGE}#board"),
-        ("setup.as_stations", "/setup/stations"),
-        ("", "/setup/stations#station-freezer"),
+        ("setup.as_start#board", f"{PAGE}?changed=1#board"),
+        ("setup.as_stations", "/setup/stations?changed=1"),
+        ("", STATIONS),
         # Nowhere else.
-        ("//example.org", "/setup/stations#station-freezer"),
-        ("setup.end", "/setup/stations#station-freezer"),
-        ("setup.as_start#x y", "/setup/stations#station-freezer"),
+        ("//example.org", STATIONS),
+        ("setup.end", STATIONS),
+        ("setup.as_start#x y", STATIONS),
     ],
 )
 def test_who_adds_a_board_is_back_where_they_came_from(
@@ -180,7 +182,7 @@ def test_who_adds_a_board_is_back_where_they_came_from(
 ) -> None:
     client.post("/freezer", json={"temperature": -18.2})
     page = client.get("/setup/stations/freezer", query_string={"back": back}).text
-    known = place != "/setup/stations#station-freezer"
+    known = place != STATIONS
     assert (f'name="back" value="{back}"' in page) == known
     form = {"token": token, "label": "Freezer", "back": back}
     assert client.post("/setup/stations/freezer", data=form).headers["Location"] == place

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flask import request
+from flask import g, request
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config import house, station_file, toml
@@ -37,12 +37,14 @@ SENTENCES = {
     "settings": N_("Changed in {path}: {name}."),
     "changed": N_("Station {name} was changed in {path}."),
     "order": N_("The stations were put in another order in {path}."),
-    "channel": N_("The channel {name} of notifications was added or changed in {path}."),
-    "channel_removed": N_("The channel {name} of notifications was removed from {path}."),
-    "rule": N_("The rule {name} was added or changed in {path}."),
-    "rule_on": N_("The rule {name} was switched on in {path}."),
-    "rule_off": N_("The rule {name} was switched off in {path}."),
-    "rule_removed": N_("The rule {name} was removed from {path}."),
+    "channel": N_("The channel {name} of notifications was changed."),
+    "channel_added": N_("The channel {name} of notifications was added."),
+    "channel_removed": N_("The channel {name} of notifications was removed."),
+    "rule": N_("The rule was changed: {name}."),
+    "rule_added": N_("A rule was added: {name}."),
+    "rule_on": N_("The rule was switched on: {name}."),
+    "rule_off": N_("The rule was switched off: {name}."),
+    "rule_removed": N_("The rule was removed: {name}."),
     "restored": N_("{path} was restored from the backup {name}."),
     "notifications": N_("Times and language of notifications were changed in {path}."),
 }
@@ -101,8 +103,22 @@ def make(edit: Edit) -> None:
         replays=edit.replays,
     )
     _write(edit, change)
+    g.change_made = next(
+        (
+            one.number
+            for one in administrators.administrators().changes
+            if (one.path, one.after) == (change.path, change.after)
+        ),
+        None,
+    )
     log.info("%s: %s was changed by %s", edit.path, edit.name, browser.name)
     reload(context.store().settings)
+
+
+def made() -> int | None:
+    """Return the number of the change that this request has made or taken back; None without."""
+    number: int | None = g.get("change_made")
+    return number
 
 
 def undo(change: Change) -> bool:
@@ -121,6 +137,7 @@ def undo(change: Change) -> bool:
     if before != former:
         _check(edit)
     _write(edit, replace(change, undone_ms=clock.now_ms()))
+    g.change_made = change.number
     log.info("%s: %s was taken back", path, change.name)
     reload(context.store().settings)
     return True

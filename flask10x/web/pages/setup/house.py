@@ -42,7 +42,7 @@ def save_house() -> Response | tuple[str, int]:
     fields = {key.name: request.form.get(key.name, "").strip() for key in keys}
     if problems := saved(fields):
         return _form(present() | fields, problems)
-    return redirect(url_for("setup.as_house", saved=1), 303)
+    return redirect(url_for("setup.as_house", saved=1, changed=changes.made()), 303)
 
 
 def fields_of(town: Town) -> Fields:

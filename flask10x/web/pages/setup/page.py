@@ -11,11 +11,14 @@ from werkzeug.wrappers import Response
 from flask10x.config import form
 from flask10x.errors import LockTimeout, SettingsError
 from flask10x.readings.labels import moment
+from flask10x.runtime.administrators import Change
 from flask10x.system import clock
-from flask10x.translation import N_
+from flask10x.translation import N_, Translation
 from flask10x.web import administrators, context, preferences
 from flask10x.web.page import Page
+from flask10x.web.pages.setup import changes
 from flask10x.web.pages.setup.changes import ChangedMeanwhile
+from flask10x.web.pages.setup.sentences import sentence
 from flask10x.web.shell import shell
 
 log = logging.getLogger(__name__)
@@ -64,6 +67,7 @@ def shown(template: str, status: int = 0, **values: Any) -> tuple[str, int]:
         message_languages={"": "", "en": "English", "ja": "日本語"},
         is_number=form.is_number,
         keys_of_phone=form.keys_of_phone,
+        changed=_changed(t),
         back=(_address_of_return(), BACK.get(place_of_return()[0], "")),
         **values,
     )
@@ -105,12 +109,7 @@ def forbidden(_error: Exception) -> tuple[str, int]:
 
 
 # The views to which a form leads back, where its page was reached from there.
-BACK = {
-    "home.as_page": N_("Home"),
-    "devices.as_page": N_("Sensors"),
-    "setup.as_stations": N_("Stations"),
-    "setup.as_start": N_("First steps"),
-}
+BACK = {"home.as_page": N_("Home"), "devices.as_page": N_("Sensors"), **PARTS}
 
 
 def place_of_return() -> tuple[str, str]:
@@ -123,14 +122,29 @@ def place_of_return() -> tuple[str, str]:
 
 
 def back_or_to(view: str, anchor: str = "") -> Response:
-    """Redirect to the page from which one came; else to this one."""
-    return redirect(_address_of_return() or url_for(view, _anchor=anchor or None), 303)
+    """Redirect to the page from which one came, else to this one; it shows what was changed."""
+    changed = changes.made()
+    onward = _address_of_return(changed) or url_for(view, changed=changed, _anchor=anchor or None)
+    return redirect(onward, 303)
 
 
-def _address_of_return() -> str:
+def _address_of_return(changed: int | None = None) -> str:
     view, anchor = place_of_return()
+    if view not in PARTS:
+        return url_for(view) if view else ""
     later = request.values.getlist("later") if view == "setup.as_start" else []
-    return url_for(view, _anchor=anchor or None, later=later) if view else ""
+    return url_for(view, _anchor=anchor or None, changed=changed, later=later)
+
+
+def _changed(t: Translation) -> tuple[Change, str] | None:
+    """The change that has just been made or taken back, and its sentence; for administrators."""
+    number = request.args.get("changed", type=int)
+    if number is None or administrators.browser() is None:
+        return None
+    for change in administrators.administrators().changes:
+        if change.number == number:
+            return change, sentence(change, t)
+    return None
 
 
 def code_of(text: str) -> Markup:

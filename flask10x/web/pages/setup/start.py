@@ -28,6 +28,7 @@ from flask10x.web import context, preferences, senders
 from flask10x.web.cards import Card, cards
 from flask10x.web.pages.setup import (
     alerts_file,
+    changes,
     channels,
     files,
     house,
@@ -76,9 +77,17 @@ def name_house() -> Response | tuple[str, int]:
     if problems := house.saved(fields):
         return _page(fields=fields, problems=problems)
     later = request.form.getlist("later")
-    onward = url_for("setup.as_start", later=later, _anchor="board")
+    changed = changes.made()
+    onward = url_for("setup.as_start", later=later, changed=changed, _anchor="board")
     if question and town is None:
-        onward = url_for("setup.as_start", change="house", q=question, later=later, _anchor="house")
+        onward = url_for(
+            "setup.as_start",
+            change="house",
+            q=question,
+            later=later,
+            changed=changed,
+            _anchor="house",
+        )
     return redirect(onward, 303)
 
 

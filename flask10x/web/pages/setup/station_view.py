@@ -86,8 +86,9 @@ def order() -> Response:
             names.insert(max(0, at + by), names.pop(at))
             break
     changes.make(station.order_edit(of, names))
-    anchor = f"station-{name}" if name in of.stations.by_endpoint else None
-    return redirect(url_for("setup.as_stations", _anchor=anchor), 303)
+    return back_or_to(
+        "setup.as_stations", f"station-{name}" if name in of.stations.by_endpoint else ""
+    )
 
 
 @blueprint.get("/setup/stations/<name>")
@@ -128,7 +129,7 @@ def save(name: str) -> Answer:
     except SettingsError as error:
         problems = error.by_field if isinstance(error, Mistakes) else {"file": str(error)}
         return _form(of, one, fields, problems)
-    return redirect(url_for("setup.as_stations", _anchor=f"station-{name}"), 303)
+    return back_or_to("setup.as_stations", f"station-{name}")
 
 
 def _add(name: str) -> Answer:

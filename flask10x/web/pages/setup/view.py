@@ -4,8 +4,6 @@ A browser becomes an administrator's by a link that `flask10x admin-link` prints
 that send already; each change is kept with the file as it was, and can be undone.
 """
 
-from pathlib import Path
-
 from flask import abort, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -14,7 +12,7 @@ from flask10x.config import settings as settings_file
 from flask10x.database.paths import shown_name
 from flask10x.errors import SettingsError
 from flask10x.readings.times import zone_name_of
-from flask10x.runtime.administrators import Change
+from flask10x.runtime.setup_files import is_reloaded
 from flask10x.system import clock
 from flask10x.translation import Translation, speaking
 from flask10x.web import access, administrators, context, preferences
@@ -26,7 +24,8 @@ from flask10x.web.pages.setup import (
     start,
     station_view,
 )
-from flask10x.web.pages.setup.page import blueprint, shown
+from flask10x.web.pages.setup.page import back_or_to, blueprint, shown
+from flask10x.web.pages.setup.sentences import sentence
 from flask10x.web.pages.setup.start import has_readings
 from flask10x.web.shell import shell
 
@@ -57,39 +56,13 @@ def as_page(message: str = "", status: int = 200) -> tuple[str, int]:
         status,
         message=message,
         browsers=of.browsers if is_browser else [],
-        changes=[(one, _sentence(one, t)) for one in of.changes] if is_browser else [],
+        changes=[(one, sentence(one, t)) for one in of.changes] if is_browser else [],
+        is_reloaded=is_reloaded(settings),
         sections=sections,
         manner=own.manner,
         file=environment_file.SERVICE_FILE,
         restart=own.command("restart"),
     )
-
-
-def _sentence(change: Change, t: Translation) -> str:
-    """What was changed, in words, and what became of readings that were refused before."""
-    sentence = changes.SENTENCES.get(change.kind, "{name}: {path}")
-    text = t(sentence, name=_named(change, t), path=Path(change.path).name)
-    if not change.replays or change.undone_ms is not None:
-        return text
-    if change.stored is None:
-        return f"{text} {t('Readings that were refused before are stored within 20 seconds.')}"
-    stored = t.plural(
-        "{n} reading that was refused before is stored.",
-        "{n} readings that were refused before are stored.",
-        change.stored,
-    )
-    return f"{text} {stored}"
-
-
-def _named(change: Change, t: Translation) -> str:
-    """What was changed; a setting of the house as its page calls it."""
-    if change.kind != "settings":
-        return change.name
-    names = {
-        f"{settings_file.PREFIX}{name.upper()}": t(key.words)
-        for name, key in settings_file.KEYS.items()
-    }
-    return t.listed([names.get(one, one) for one in change.name.split(", ")])
 
 
 @blueprint.get("/setup/link/<link>")
@@ -154,7 +127,7 @@ def undo() -> AnyResponse | tuple[str, int]:
     except SettingsError as error:
         return as_page(t("Nothing was changed: {reason}", reason=str(error)), 409)
     if is_undone:
-        return redirect(url_for("setup.as_page", _anchor="changes"), 303)
+        return back_or_to("setup.as_page", "changes")
     message = t(
         "{path} was changed since then and stays as it is."
         " Undo later changes first, or edit it by hand.",
