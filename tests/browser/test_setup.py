@@ -209,7 +209,8 @@ def test_a_station_is_renamed_and_its_tile_follows(
     check_by_axe(browser)
     browser.one("input[name=interval_sec]").clear()
     browser.one("form.arranged button").click()
-    browser.wait(lambda: browser.path == "/setup/stations#station-data2", "the list")
+    listed = "/setup/stations?changed=2#station-data2"
+    browser.wait(lambda: browser.path == listed, "the list")
     assert name in browser.one("#station-data2").text
 
     def tiles() -> list[str]:
