@@ -47,8 +47,6 @@ PAGES = (
     "/records?endpoint={station}",
     "/status",
     "/",
-    "/uptime",
-    "/devices",
     "/history/json?limit=50&temperature__gt=28",
     "/history/rejected",
     "/alerts",

@@ -301,7 +301,7 @@ class AlertReader:
         """Where to see more of it, and what that is called."""
         station = self.settings.stations.by_endpoint.get(station_of(alert.subject))
         if station is None:
-            return url_for("status_page.as_page"), self.t("Status")
+            return url_for("status_page.as_page"), self.t("Health")
         column = column_of(alert.subject)
         query = {"endpoint": station.endpoint}
         query |= {"measurement": column} if column in station.columns else {}

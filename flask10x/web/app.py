@@ -31,14 +31,14 @@ from flask10x.web.ingest.unknown_station import UnknownStations
 from flask10x.web.json_text import JsonProvider
 from flask10x.web.page import Page, Routes
 
-# The folders of all pages, in the order of the navigation; a phone has room for four short names
+# The modules of all pages, in the order of the navigation; a phone has room for four short names
 # beside the menu.
-FOLDERS = (
-    *("home", "history", "records", "alerts", "notes", "uptime"),
-    *("devices", "setup", "status", "rejected", "api"),
+MODULES = (
+    *("home.view", "history.view", "records.view", "alerts.view", "notes.view"),
+    *("setup.view", "status.view", "status.rejected", "api.view"),
 )
 PAGES: tuple[Page, ...] = tuple(
-    import_module(f"flask10x.web.pages.{folder}.view").blueprint for folder in FOLDERS
+    import_module(f"flask10x.web.pages.{module}").blueprint for module in MODULES
 )
 
 

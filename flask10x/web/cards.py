@@ -262,8 +262,13 @@ def trial_command() -> str:
     return f"{TRIAL} {shlex.quote(request.host_url + 'data')}"
 
 
-def cards(view: View, store: Store, t: Translation) -> list[Card]:
-    """Return a card of each station, from its newest reading, in the order of pages."""
+def cards(
+    view: View, store: Store, t: Translation, found: Sequence[Latest] | None = None
+) -> list[Card]:
+    """Return a card of each station, from its newest reading, in the order of pages.
+
+    `found` is what `latest` has found of all stations, where it was asked before.
+    """
     stations, now_ms, zone = store.settings.stations, view.now_ms, view.zone
 
     def age(kind: str, seconds: int, received_at: int | None) -> Age:
@@ -307,4 +312,7 @@ def cards(view: View, store: Store, t: Translation) -> list[Card]:
             derived=tuple(shown(*pair, newest) for pair in derived if pair[1] is not None),
         )
 
-    return [card(newest) for newest in latest(view, store, stations.ordered)]
+    if found is None:
+        found = latest(view, store, stations.ordered)
+    of_station = {newest.station.endpoint: newest for newest in found}
+    return [card(of_station[station.endpoint]) for station in stations.ordered]

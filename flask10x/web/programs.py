@@ -77,7 +77,7 @@ def rendered(
     """Return the text of this template; `sample` is a likely body, `more` what only it needs."""
     kept_max = min(KEPT_MAX, TICKS_HOURS * HOUR_SEC // every_sec)
     text = render_template(
-        f"devices/programs/{template}.txt",
+        f"status/programs/{template}.txt",
         t=t,
         station=target.label,
         endpoint=target.endpoint,

@@ -46,8 +46,8 @@ NAMES = {
 }
 GROUPS = {
     "en": [
-        ["House", ["Notes", "Uptime"]],
-        ["Setup", ["Sensors", "Settings", "Status", "Rejected readings"]],
+        ["House", ["Notes"]],
+        ["Setup", ["Settings", "Health", "Rejected readings"]],
         ["For programs", ["API"]],
     ],
     "ja": [
@@ -138,7 +138,7 @@ def test_a_page_of_the_menu_is_marked_there_and_at_its_button(browser: Browser) 
             "return [...document.querySelectorAll('.top [aria-current=page], .more .current')]"
             ".map((one) => [one.textContent.trim(), getComputedStyle(one).outlineStyle])"
         )
-        assert browser.script(marked) == [["Menu", "solid"], ["Status", "solid"]]
+        assert browser.script(marked) == [["Menu", "solid"], ["Health", "solid"]]
     finally:
         browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
@@ -164,5 +164,5 @@ def test_the_menu_opens_and_closes_without_scripts(plain: Browser) -> None:
     plain.link("Dark").click()
     plain.wait(lambda: plain.attribute("html", "data-theme") == "dark", "dark")
     plain.one(".more summary").click()
-    plain.link("Sensors").click()
-    plain.wait(lambda: plain.path == "/devices", "a page of the menu")
+    plain.link("Health").click()
+    plain.wait(lambda: plain.path == "/status", "a page of the menu")

@@ -74,7 +74,7 @@ return rows.filter((row) => row.querySelector('th a')).map((row) => [
 """
 
 
-@pytest.mark.parametrize("path", ["/status", "/devices", "/api", "/alerts"])
+@pytest.mark.parametrize("path", ["/status?sensor=data2", "/api", "/alerts"])
 def test_a_command_is_copied_by_its_button(browser: Browser, path: str) -> None:
     browser.open(path)
     browser.script("for (const each of document.querySelectorAll('main details')) each.open = true")
@@ -87,15 +87,21 @@ def test_a_command_is_copied_by_its_button(browser: Browser, path: str) -> None:
         browser.wait(lambda button=button: button.text == "Copied", "the copy")  # type: ignore[misc]
 
 
-def test_the_devices_are_seen_together_and_their_programs_unfold(browser: Browser) -> None:
-    browser.open("/devices")
-    heads = browser.all(".device h2")
-    assert len(heads) == 4
-    # The second board begins within the first screen.
-    assert heads[1].location["y"] < 900 and heads[3].location["y"] < 1800
-    program = browser.one(".device .fold .panel summary")
+def test_the_sensors_are_seen_together_and_unfold(browser: Browser) -> None:
+    browser.open("/status")
+    rows = browser.all(".row > summary")
+    # A line each, all within the first screen.
+    assert len(rows) == 4 and rows[3].location["y"] + rows[3].size["height"] < 900
+    more = browser.one(".row .actions a")
+    assert not more.is_displayed()
+    rows[0].click()
+    assert more.is_displayed()
+    more.click()
+    browser.wait(lambda: browser.all(".row[open] .fold"), "the sensor that was asked for")
+    assert len(browser.all(".row[open]")) == 1
+    program = browser.one(".row .fold .panel summary")
     assert not program.is_displayed()
-    browser.all(".device .fold > summary")[1].click()
+    browser.all(".row .fold > summary")[1].click()
     assert program.is_displayed()
 
 
@@ -158,8 +164,8 @@ PAGES = (
 )
 # Which always have a date with a time on them.
 DATED = {
-    *("/history", LONG_AGO, "/notes", "/history/rejected", "/status", "/alerts", "/uptime"),
-    *("/devices", "/setup/house"),
+    *("/history", LONG_AGO, "/notes", "/history/rejected", "/status", "/alerts"),
+    "/setup/house",
 }
 SENT = """
 const form = document.querySelector(`#${arguments[0].what} form`);
@@ -255,7 +261,6 @@ def test_all_pages_have_one_width_and_forms_begin_where_their_hints_do(
     found: set[tuple[int, ...]] = set()
     for path, block in (
         ("/status", "main > .answer"),
-        ("/devices", "main > .device"),
         ("/api", "main > .device"),
         ("/notes", "main > .writing"),
         ("/history/rejected", "main > form"),

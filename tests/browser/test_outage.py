@@ -118,7 +118,7 @@ import('/static/link.js').then(({ note }) => {
         "/status",
         *(
             pytest.param(path, marks=pytest.mark.long)
-            for path in ("/devices", "/alerts", "/?kiosk=1")
+            for path in ("/records", "/alerts", "/?kiosk=1")
         ),
     ],
 )
@@ -149,7 +149,7 @@ def test_where_nothing_was_kept_the_worker_has_a_page_that_says_so(
         browser.promise("navigator.serviceWorker.ready.then(() => true)")
         away.stop()
         try:
-            browser.open("/devices")
+            browser.open("/records")
             assert said in browser.one("main").text
             assert [one.is_displayed() for one in browser.all(".alone section")] == [
                 language == "en",
@@ -165,7 +165,7 @@ def test_where_nothing_was_kept_the_worker_has_a_page_that_says_so(
         began = time.monotonic()
         browser.wait(lambda: browser.all("#switches"), "the page itself")
         assert time.monotonic() - began < BACK_WITHIN_SEC
-        assert browser.path == "/devices"
+        assert browser.path == "/records"
 
 
 def test_what_was_written_in_a_form_is_not_lost(reader: Browser, away: Service) -> None:

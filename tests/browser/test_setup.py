@@ -69,7 +69,7 @@ def test_a_station_that_sends_is_added_with_names_and_taken_back(
     wait_until(lambda: house.rows("SELECT 1 FROM rejected") != [], 60, "the body is kept")
     browser.resize(*size)
     browser.open(f"/?lang={language}")
-    browser.open("/devices")
+    browser.open("/status")
     browser.one("main a[href='/setup/stations/freezer']").click()
     browser.wait(lambda: browser.path == "/setup/stations/freezer", "the page of the station")
     # Not yet: the page says how, and the address that the command prints makes it an administrator.

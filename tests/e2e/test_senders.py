@@ -151,7 +151,7 @@ def test_lines_that_differ_are_refused_and_shown(running: Service, name: str) ->
         400,
         {"error": "validation failed", "details": {name: reason}},
     )
-    page = html.unescape(running.get("/devices").body.decode())
+    page = html.unescape(running.get("/status?sensor=data").body.decode())
     assert "answered 400" in page
     assert body.decode() in page
     assert name == "Host" or f"{name}: {values}" in page

@@ -82,7 +82,7 @@ for_min = 10
 PAGES = (
     *("/", "/?station=data2", "/history", "/history?endpoint=data2&limit=20", "/records"),
     *("/history?co2__gte=1200", "/history?from=2026-06-10&to=2026-06-12&endpoint=data3"),
-    *("/records?month=2026-05", "/notes", "/devices", "/uptime", "/status", "/history/rejected"),
+    *("/records?month=2026-05", "/notes", "/status", "/status?sensor=data2", "/history/rejected"),
     *("/alerts", "/setup", "/api", "/no-such-page", "/history?co=1", "/history?co2__gte=warm"),
     *("/setup/stations", "/setup/stations/data2", "/setup/new-station", "/setup/house"),
     *("/setup/notifications", "/setup/notifications/rule", "/setup/notifications/channel"),

@@ -38,13 +38,12 @@ MOST = dict.fromkeys(ADDRESSES, 12) | {
     "/records": 10,
     "/api/v1/latest": 8,
     "/api/v1/uptime": 6,
-    "/uptime": 6,
     "/notes": 2,
     "/api/v1/notes": 2,
     "/history/rejected": 1,
     "/history/rejected/json": 1,
-    "/devices": 3,
-    "/status": 15,
+    # Those of the checks, the shares of the days and the rhythms.
+    "/status": 15 + 6 + 3,
 }
 if ON_POSTGRES:
     # There the page asks for the state of the servers besides.

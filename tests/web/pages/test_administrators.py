@@ -207,7 +207,7 @@ def test_a_station_that_sends_is_added_and_taken_back(
     token = become(client, of)
     shown = words(client.get("/setup/stations/freezer").text)
     assert "temperature" in shown and "°C" in shown and "-18.2" in shown
-    assert "/setup/stations/freezer" in client.get("/devices").text
+    assert "/setup/stations/freezer" in client.get("/status").text
     added = client.post("/setup/stations/freezer", data={"token": token, **FORM})
     assert added.status_code == 303
     text = path.read_text()
@@ -467,7 +467,7 @@ def form_of(page: str) -> dict[str, str]:
     ("path", "view"),
     [
         ("/", "home.as_page"),
-        ("/devices", "devices.as_page"),
+        ("/status", "status_page.as_page"),
         ("/setup/stations", "setup.as_stations"),
     ],
 )

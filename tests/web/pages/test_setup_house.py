@@ -156,7 +156,7 @@ def test_no_name_of_a_house_is_markup(client: FlaskClient, token: str, tmp_path:
         environment = databases.variables(tmp_path) | {"FLASK10X_DATA_DIR": str(tmp_path)}
         named = create_app(settings_module.load(environment))
         try:
-            for path in ("/", "/?kiosk=1", "/history", "/setup", "/setup/house", "/devices"):
+            for path in ("/", "/?kiosk=1", "/history", "/setup", "/setup/house", "/status"):
                 page = named.test_client().get(path).text
                 assert name in html.unescape(page) and not MARKUP.search(page), path
         finally:

@@ -482,7 +482,9 @@ KEYS = (
 
 def reachable(client: FlaskClient) -> list[str]:
     """Pages and programs that show a station's names."""
-    programs = re.findall(r'href="(/devices/freezer/[^"]+)"', client.get("/devices").text)
+    programs = re.findall(
+        r'href="(/devices/freezer/[^"]+)"', client.get("/status?sensor=freezer").text
+    )
     assert programs
     return [
         *(
@@ -494,11 +496,10 @@ def reachable(client: FlaskClient) -> list[str]:
             "/records?endpoint=",
         ),
         *(
-            "/devices",
             "/status",
+            "/status?sensor=freezer",
             "/alerts",
             "/notes",
-            "/uptime",
             "/api",
             "/setup",
             "/setup/stations",

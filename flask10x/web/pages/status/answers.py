@@ -1,10 +1,13 @@
-"""The answers of the page `/status`: the findings of the checks, with the commands that help here.
+"""The answers of the page `/status`: the findings of the checks, and what helps.
+
+What is done in the browser is a link to the place; a command is for what is not.
 
 Beside the checks of the service it answers how long readings are kept, and which alerts are active.
 """
 
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from flask import request, url_for
 from sqlalchemy.exc import DBAPIError
@@ -16,6 +19,7 @@ from flask10x.database.error_codes import reason_of
 from flask10x.health.checks import Checks, Facts, Finding, Remedy, said
 from flask10x.health.words import REASONS
 from flask10x.readings.labels import Moments, station_name
+from flask10x.readings.stations import Station
 from flask10x.runtime.retention import Outlook
 from flask10x.runtime.store import Store
 from flask10x.runtime.waiting import Waiting
@@ -24,24 +28,55 @@ from flask10x.translation import N_, Translation
 from flask10x.web import programs
 from flask10x.web.alerts import AlertReader
 from flask10x.web.context import alert_state
-from flask10x.web.facts import gathered
+from flask10x.web.facts import HouseFacts
 from flask10x.web.shell import shell
 
 # The page that helps with a remedy, and what it is called.
 LINKS = {
-    "sent": ("devices.as_page", N_("Sensors")),
     "rejected": ("rejected.as_page", N_("Rejected readings")),
     "alerts": ("alerts.as_page", N_("Alerts")),
 }
+# Where a card leads that has a place in the settings: the view, its part, and what is done there.
+PLACES = {
+    "backed_up": [("setup.as_files", "backups", N_("Back up now"))],
+    "exported": [("setup.as_files", "export", N_("Export now"))],
+    "card": [("setup.as_files", "kept", N_("How long readings are kept"))],
+    "kept": [("setup.as_files", "kept", N_("Change it"))],
+    "alerting": [
+        ("alerts.as_page", "active", N_("Alerts")),
+        ("setup.as_notifications", "channels", N_("Notifications")),
+    ],
+}
+# The remedies in the place of which there is a button.
+DONE_THERE = {
+    *("back_up_nightly", "copy_backups", "export_nightly", "export_again", "verify_weekly"),
+    "alerts",
+}
 
 
-def answers(store: Store | Waiting, t: Translation, now_ms: int) -> list[Finding]:
+def answers(
+    store: Store | Waiting, facts: HouseFacts, t: Translation, now_ms: int
+) -> list[Finding]:
     """Return the answers in the order in which a reading goes; raises nothing."""
-    settings, facts = store.settings, gathered(store, now_ms)
-    return [
+    settings = store.settings
+    found = [
         *Checks(settings, facts, t, now_ms).all(),
         *kept(facts.retention, settings, t, now_ms),
         alerting(facts, settings, t, now_ms),
+    ]
+    if facts.backup is None:
+        text = t("There is no backup yet.")
+        found = [
+            replace(each, text=text, details=[each.text])
+            if each.check == "backed_up" and each.level != "unknown"
+            else each
+            for each in found
+        ]
+    if settings.setup == "off":
+        return found
+    return [
+        replace(each, remedies=[one for one in each.remedies if one.name not in DONE_THERE])
+        for each in found
     ]
 
 
@@ -139,11 +174,14 @@ def alerting(facts: Facts, settings: Settings, t: Translation, now_ms: int) -> F
 def shown(remedy: Remedy, settings: Settings, t: Translation) -> dict[str, str]:
     """Return a remedy with the lines for a shell of this service, or a page that helps."""
     text, values = said(remedy, settings, t), dict(remedy.values)
+    if remedy.name == "sent":
+        station: Station = values["station"]  # type: ignore[assignment]
+        endpoint = station.endpoint
+        url = url_for("status_page.as_page", sensor=endpoint, _anchor=endpoint)
+        return {"text": text, "url": url, "link": station_name(station, t)}
     if remedy.name in LINKS:
-        endpoint, link = LINKS[remedy.name]
-        station = values.get("station")
-        url = url_for(endpoint, _anchor=getattr(station, "endpoint", None))
-        return {"text": text, "url": url, "link": t(link)}
+        view, link = LINKS[remedy.name]
+        return {"text": text, "url": url_for(view), "link": t(link)}
     if remedy.name == "trial":
         return {"text": text, "command": programs.trial(values["station"])}  # type: ignore[arg-type]
     if remedy.name == "copy_backups":

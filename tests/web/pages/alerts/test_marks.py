@@ -104,7 +104,7 @@ def link(page: str) -> str:
     return page.partition('id="alerts-link"')[2].partition("</a>")[0]
 
 
-@pytest.mark.parametrize("path", ["/", "/history", "/devices", "/history/rejected", "/alerts"])
+@pytest.mark.parametrize("path", ["/", "/history", "/status", "/history/rejected", "/alerts"])
 def test_every_page_says_how_many_are_active(
     client: FlaskClient, rows: AlertRows, path: str
 ) -> None:

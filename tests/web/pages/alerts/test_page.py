@@ -219,8 +219,8 @@ def test_one_that_is_not_watched_any_more(client: FlaskClient, rows: AlertRows) 
             "/history/rejected?endpoint=data2&from=2025-08-24+08:00:00",
             "Rejected readings",
         ),
-        ("disk", "", "/status", "Status"),
-        ("silence", "shed", "/status", "Status"),
+        ("disk", "", "/status", "Health"),
+        ("silence", "shed", "/status", "Health"),
     ],
 )
 def test_where_to_see_more(

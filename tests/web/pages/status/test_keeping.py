@@ -100,6 +100,6 @@ def test_what_no_file_proves_is_named_with_its_commands(
 def test_the_page_has_it(make_settings: MakeSettings, database: Database) -> None:
     app = create_app(make_settings(RETENTION_DAYS=30))
     try:
-        assert "How long are readings kept?" in app.test_client().get("/status").text
+        assert "How long readings are kept <" in app.test_client().get("/status").text
     finally:
         app.extensions["flask10x"].close()

@@ -1,4 +1,4 @@
-"""The page of the devices, and the programs that it has for them."""
+"""The sensors on the page `/status`: how each sends, its last request, and its programs."""
 
 import ast
 import html
@@ -14,6 +14,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from flask10x.config.settings import Settings
+from flask10x.database import station_columns
 from flask10x.database.database import Database
 from flask10x.readings.parse import Reading
 from flask10x.recording import rejected
@@ -26,6 +27,7 @@ from flask10x.web.app import create_app
 from flask10x.web.limits import CONFLICTS
 from flask10x.web.programs import KINDS
 from tests.conftest import MakeSettings
+from tests.support.html import words
 from tests.support.rows import insert_readings, select
 
 GOOD = {"pressure": "1013.25hPa", "temperature": "25.1C"}
@@ -36,8 +38,9 @@ def post(client: FlaskClient, body: object, **headers: str) -> int:
     return client.post("/data", json=body, headers=given).status_code
 
 
-def page(client: FlaskClient, language: str = "en") -> str:
-    answer = client.get("/devices", headers={"Accept-Language": language})
+def page(client: FlaskClient, language: str = "en", sensor: str = "data") -> str:
+    headers = {"Accept-Language": language}
+    answer = client.get("/status", query_string={"sensor": sensor}, headers=headers)
     assert answer.status_code == 200
     return answer.text
 
@@ -45,6 +48,11 @@ def page(client: FlaskClient, language: str = "en") -> str:
 def test_the_last_request_is_shown_without_its_token(client: FlaskClient) -> None:
     assert "Nothing has arrived since the service started." in page(client)
     assert post(client, GOOD | {"device": "<script>"}) == 200
+    # Only of the station that is asked for.
+    assert "POST /data" not in page(client, sensor="data2")
+    assert "POST /data" not in page(client, sensor="") and "POST /data" not in page(
+        client, sensor="x"
+    )
     shown = page(client)
     assert "answered 200" in shown
     assert "POST /data HTTP/1.1" in shown
@@ -157,15 +165,23 @@ def test_a_trial_of_such_a_request_leaves_no_trace(client: FlaskClient, store: S
 
 
 def test_refusals_are_in_the_readers_language(
-    client: FlaskClient, database: Database, settings: Settings
+    client: FlaskClient,
+    database: Database,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     at = 1_756_000_000_000
+    monkeypatch.setattr(clock, "now_ms", lambda: at + 5 * 24 * 3_600_000)
     one = RejectedReading("data", at, "", b"{}", {"pressure": "required field missing"})
     with database.commit() as connection:
         rejected.keep(connection, [one], settings)
-    assert "Sun 24 Aug 2025, 10:46: pressure: required field missing" in page(client)
+    assert "Sun 24 Aug, 10:46: pressure: required field missing" in page(client)
     assert "pressure: 値がありません" in page(client, "ja")
     assert 'href="/history/rejected?endpoint=data"' in page(client)
+    # Those of the last 30 days.
+    monkeypatch.setattr(clock, "now_ms", lambda: at + 31 * 24 * 3_600_000)
+    assert "10:46: pressure" not in page(client)
+    assert 'href="/history/rejected?endpoint=data"' not in page(client)
 
 
 def test_the_programs_are_for_this_station_and_this_address(client: FlaskClient) -> None:
@@ -210,14 +226,16 @@ def test_a_field_of_any_name_ends_no_text_of_a_program(
 ) -> None:
     field = '[stations.shed.measurements.warmth]\npath = "t(\'C)"\nunit = ""\n'
     (tmp_path / "stations.toml").write_text(field, encoding="utf-8")
-    app = create_app(make_settings())
+    config = make_settings()
+    station_columns.fit(database, config.stations)
+    app = create_app(config)
     try:
         client = app.test_client()
         esp32 = client.get("/devices/shed/esp32.ino").text
         assert esp32.partition('R"json(')[2].partition(')json"')[0] == r'{"t(\u0027C)": 1.0}'
         shell = client.get("/devices/shed/shell.sh").text
         assert r"""echo '{"t(\u0027C)": 1.0}'""" in shell
-        assert r"""-d '{"t(\u0027C)": 1.0}' """ in html.unescape(page(client))
+        assert r"""-d '{"t(\u0027C)": 1.0}' """ in html.unescape(page(client, sensor="shed"))
     finally:
         app.extensions["flask10x"].close()
 
@@ -273,7 +291,8 @@ struct HTTPClient {
 
 def test_the_trial_is_a_body_of_the_station(client: FlaskClient, store: Store) -> None:
     found = re.search(
-        r"-d '(\{[^']*\})' 'http://[^']*/data2\?dry_run=1'", html.unescape(page(client))
+        r"-d '(\{[^']*\})' 'http://[^']*/data2\?dry_run=1'",
+        html.unescape(page(client, sensor="data2")),
     )
     assert found
     sample = json.loads(found[1])
@@ -281,3 +300,75 @@ def test_the_trial_is_a_body_of_the_station(client: FlaskClient, store: Store) -
         "co2": 650.0, "temperature": 21.5, "humidity": 45.0, "pressure": 1013.2, "gas_res": 50000.0
     }  # fmt: skip
     assert store.gauges.last_request("data2") is None
+
+
+@pytest.mark.parametrize("path", ["/devices", "/uptime"])
+def test_the_former_pages_lead_here(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 308
+    # Without a part of its own, so that `/devices#data` keeps its one.
+    places = {"/devices": "/status", "/uptime": "/status#received"}
+    assert answer.headers["Location"] == places[path]
+
+
+def rows_of(text: str) -> dict[str, str]:
+    """What the line of each sensor has, by its station, in the order of the page."""
+    rows = re.findall(
+        r'<details class="row[^"]*" id="(\w+)".*?<summary[^>]*>(.*?)</summary>', text, re.S
+    )
+    return {endpoint: words(line) for endpoint, line in rows}
+
+
+def test_a_line_has_value_age_interval_and_what_was_rejected(
+    client: FlaskClient, database: Database, settings: Settings, gauges: Gauges
+) -> None:
+    now_ms = clock.now_ms()
+    with database.commit() as connection:
+        every_minute = [
+            Reading("data3", now_ms - n * 60_000, (2.7, 2.0, 3.0, 4.0)) for n in range(9)
+        ]
+        insert_readings(connection, every_minute)
+        one = RejectedReading("data2", now_ms, "", b"{}", {"co2": "required field missing"})
+        rejected.keep(connection, [one, one], settings)
+    gauges.note_received("data3", clock.monotonic_ms() - 7000)
+    rows = rows_of(page(client))
+    assert re.match(r"Outside 2\.7 °C [789] s ago every 60 s –$", rows["data3"])
+    assert rows["data2"] == "Bedroom no data yet 2 rejected"
+    assert rows["data"] == "Pico no data yet –"
+
+
+def test_what_is_wrong_comes_first(client: FlaskClient, database: Database, gauges: Gauges) -> None:
+    now_ms = clock.now_ms()
+    with database.commit() as connection:
+        insert_readings(connection, [Reading("data3", now_ms, (2.7, 2.0, 3.0, 4.0))])
+        insert_readings(connection, [Reading("data4", now_ms - 9_000_000, (1.0,) * 6)])
+    gauges.note_received("data3", clock.monotonic_ms())
+    gauges.note_received("data4", clock.monotonic_ms() - 9_000_000)
+    text = page(client)
+    assert list(rows_of(text)) == ["data4", "data3", "data", "data2"]
+    assert '<details class="row bad" id="data4">' in text
+    assert '<details class="row" id="data3">' in text
+
+
+def test_battery_and_signal_are_shown_where_they_are_sent(
+    make_settings: MakeSettings, database: Database, tmp_path: Path
+) -> None:
+    text = """
+[stations.shed.measurements]
+temperature = { unit = "°C" }
+battery_voltage = { unit = "V" }
+rssi = { unit = "dBm" }
+"""
+    (tmp_path / "stations.toml").write_text(text, encoding="utf-8")
+    config = make_settings()
+    station_columns.fit(database, config.stations)
+    app = create_app(config)
+    store = app.extensions["flask10x"]
+    try:
+        client = app.test_client()
+        body = {"temperature": 8, "battery_voltage": 3.11, "rssi": -71}
+        assert client.post("/shed", json=body).status_code == 200
+        store.writer.step()
+        assert rows_of(page(client))["shed"].endswith("– 3.110 V · −71 dBm")
+    finally:
+        store.close()

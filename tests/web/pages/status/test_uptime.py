@@ -1,5 +1,6 @@
-"""`/uptime`: the share of the expected readings that each station sent."""
+"""The days on `/status`, and `/api/v1/uptime`: the share of the expected readings that came."""
 
+import re
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -128,24 +129,36 @@ def test_readings_that_are_not_rolled_up_yet_are_counted(
 
 
 @pytest.mark.usefixtures("readings")
-def test_the_page_has_tables_in_both_languages(client: FlaskClient) -> None:
-    for language, title, day in (
-        ("en", "Uptime", "Sat 23 Aug"),
-        ("ja", "受信率", "8月23日（土）"),
+def test_the_page_has_the_days_in_both_languages(client: FlaskClient) -> None:
+    for language, day, label in (
+        ("en", "Sat 23 Aug: 87.5 %", "Days with missing readings, of the last 30: 1"),
+        ("ja", "8月23日（土）: 87.5 %", "直近30日のうち欠測のある日: 1日"),
     ):
         client.set_cookie("lang", language)
-        text = words(client.get("/uptime").text)
-        assert f"{title}" in text and f"{day} 87.5 % –" in text
-        assert "21 Aug" not in text and "8月21日" not in text
+        page = client.get("/status").text
+        assert f'role="img" aria-label="{label}"' in page
+        text = words(page)
+        assert day in text
+        # What is whole needs no line, and what was before the first reading has none.
+        assert "100 %" not in text and ": 0 %" not in text
         gap = {"en": "Sat 23 Aug, 03:00 – 06:00 (3 h)", "ja": "8月23日（土）03:00〜06:00（3時間）"}
         assert gap[language] in text
 
 
-def test_without_readings_the_page_says_so(client: FlaskClient) -> None:
-    sentences = {"en": "There are no readings yet.", "ja": "測定値はまだありません。"}
-    for language, sentence in sentences.items():
-        client.set_cookie("lang", language)
-        assert sentence in client.get("/uptime").text
+@pytest.mark.usefixtures("readings")
+def test_a_day_is_filled_from_below_by_what_is_missing(client: FlaskClient) -> None:
+    of_data = client.get("/status").text.partition('id="data"')[2].partition("</svg>")[0]
+    drawn = dict(re.findall(r'<path class="(\w+)" d="([^"]*)"', of_data))
+    # Yesterday, of which an eighth is missing; the day before and today are whole.
+    assert drawn == {
+        "whole": "M27 0h.86v8h-.86zM29 0h.86v8h-.86z",
+        "some": "M28 0h.86v8h-.86z",
+        "missing": "M28 8v-1h.86v1z",
+    }
+
+
+def test_without_readings_there_are_no_days(client: FlaskClient) -> None:
+    assert '<svg class="strip' not in client.get("/status").text
     assert client.get("/api/v1/uptime").get_json()["stations"] == {}
 
 
@@ -156,7 +169,7 @@ def test_while_days_are_not_counted_the_page_says_so(
         insert_readings(connection, [Reading("data", FIRST, (1000.0, 25.0))])
     while rollups.follow(BUILT_IN, database):
         pass
-    assert "are being counted" in client.get("/uptime").text
+    assert "are being counted" in client.get("/status").text
     assert client.get("/api/v1/uptime").get_json()["prepared"] is False
 
 
@@ -172,7 +185,7 @@ def test_it_asks_five_statements(client: FlaskClient, database: Database) -> Non
 
     event.listen(engine, "before_cursor_execute", note)
     try:
-        assert client.get("/uptime").status_code == 200
+        assert client.get("/api/v1/uptime").status_code == 200
     finally:
         event.remove(engine, "before_cursor_execute", note)
     assert len([one for one in statements if one.startswith(("SELECT", "WITH"))]) <= 5

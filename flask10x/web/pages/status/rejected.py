@@ -54,7 +54,7 @@ def as_page() -> tuple[str, int]:
         query = _query(HTML)
         page = _page(query)
     except QueryError as error:
-        return render_template("rejected/template.html", **_form(error.details)), 400
+        return render_template("status/rejected.html", **_form(error.details)), 400
     urls = {
         "older": page.older and _url("as_page", query, page.older),
         "newer": page.newer and _url("as_page", query, page.newer),
@@ -64,7 +64,7 @@ def as_page() -> tuple[str, int]:
     time_of = Moments(query.zone, t, now_ms, with_second=True)
     rows = [_as_cells(reading, time_of, t) for reading in page.rows]
     shown = {"query": query, "caption": caption(query, t, now_ms), "rows": rows}
-    return render_template("rejected/template.html", **_form({}), **shown, urls=urls), 200
+    return render_template("status/rejected.html", **_form({}), **shown, urls=urls), 200
 
 
 def _query(view: QueryDefaults) -> Query:

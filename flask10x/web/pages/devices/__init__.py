@@ -1,1 +1,0 @@
-"""The page of the devices: how each station sends, and a program for a board that does it well."""

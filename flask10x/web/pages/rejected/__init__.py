@@ -1,1 +1,0 @@
-"""The page `/history/rejected`: what was rejected, and why."""

@@ -1,1 +1,0 @@
-"""The page `/uptime`: which share of the expected readings each station has sent."""
