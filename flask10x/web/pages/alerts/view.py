@@ -172,6 +172,7 @@ def _rendered(
     settings = store.settings
     reader = AlertReader(settings, t, now_ms, newest_values(store, alerts.active))
     here = {each.id for each in alerts.active}
+    noted = {each.rule for each in alerts.active} | {each.rule for each in alerts.muted}
     morning = reader.time(until_ms("morning", now_ms, settings))
     own, alerts_page = shell(settings), "alerts.as_page"
     return render_template(
@@ -193,7 +194,11 @@ def _rendered(
         older_url=alerts.has_older
         and url_for(alerts_page, before=alerts.past[-1].id, _anchor="past"),
         newest_url=question.before is not None and url_for(alerts_page, _anchor="past"),
-        rules=[_rule(rule, alerts, reader) for rule in settings.alerts.rules],
+        rules=[
+            _rule(rule, alerts, reader)
+            for rule in settings.alerts.rules
+            if rule.kind not in OF_COPIES or _is_used(rule, settings) or rule.name in noted
+        ],
         durations={
             "1h": t("1 hour"),
             "morning": t("until the morning ({time})", time=morning),
@@ -225,6 +230,8 @@ def _rule(rule: Rule, alerts: ListedAlerts, reader: AlertReader) -> dict[str, ob
     }
 
 
+# Rules of what few houses have: shown where there is what they watch, or it was there.
+OF_COPIES = ("replica", "copies")
 # What a rule says that has nothing to watch.
 UNUSED = {
     "backup": N_("none yet"),

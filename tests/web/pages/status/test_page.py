@@ -127,6 +127,7 @@ def test_a_replica_is_asked_for_where_there_is_one(
     page = in_both_languages(client)
     assert page.moods["replicated"] == "warn"
     assert "Litestream is not running." in page.said["replicated"]
+    assert "The replica is behind" in client.get("/alerts").text
     assert f"rm -r {folder_beside(database_path(settings))}" in page.commands["replicated"][-1]
     now_ms = clock.now_ms()
     for age_ms, mood, text in (
@@ -526,7 +527,13 @@ def test_backups(
     assert page.said["backed_up"].startswith("Backup none yet There is no backup yet.")
     rules = words(client.get("/alerts", headers={"Accept-Language": "en"}).text)
     assert re.search(r"The newest backup is older than 3 days backup none yet", rules)
-    assert re.search(r"The replica is behind by more than [^.]{1,12} replica not in use ", rules)
+    # What there is not is not watched.
+    assert "The replica is behind" not in rules
+    assert "Copies of the readings differ" not in rules
+    AlertRows(settings.data_dir).alert("copies")
+    rules = words(client.get("/alerts", headers={"Accept-Language": "en"}).text)
+    assert "Copies of the readings differ" in rules.partition("What is watched")[2]
+    assert "The replica is behind" not in rules
     # The first day is over, and so is the rule's patience.
     later_ms = clock.now_ms() + 73 * 3_600_000
     monkeypatch.setattr(clock, "now_ms", lambda: later_ms)
