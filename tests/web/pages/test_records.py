@@ -17,6 +17,7 @@ from flask10x.history.sums import Ids
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import DAY_MS, HOUR_MS, parse_bound
+from flask10x.system import clock
 from tests.support.corrections import apply_all, correct
 from tests.support.html import words
 from tests.support.rows import execute, insert_readings
@@ -191,15 +192,17 @@ def test_no_link_leads_beyond_now(client: FlaskClient) -> None:
 
 
 def test_without_parameters_it_is_this_month_of_the_first_station_that_has_sent(
-    client: FlaskClient,
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(clock, "now_ms", lambda: at("2025-10-15 12:00:00"))
     page = client.get("/records").text
     assert "Bedroom, Temperature" in page
     assert "No data in this period." in page
     # A program gets what it has always got, so the page names what it shows.
-    assert 'href="/records.csv?endpoint=data2&amp;measurement=temperature"' in page
+    names = "endpoint=data2&amp;measurement=temperature&amp;period=2025-10"
+    assert f'href="/records.csv?{names}"' in page
     name = client.get("/records.csv").headers["Content-Disposition"]
-    assert "records_data2_co2_" in name
+    assert "records_data2_co2_2025-10" in name
 
 
 def test_without_a_measurement_a_station_shows_its_temperature(client: FlaskClient) -> None:
@@ -275,3 +278,44 @@ def test_an_empty_house(client: FlaskClient, database: Database) -> None:
         assert page.status_code == 200
         assert "No data in this period" in page.text
     assert client.get("/records?endpoint=data3&period=all").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("now", "asked", "rows"),
+    [
+        # Two days say little of a month, and those to come nothing.
+        ("2025-09-02 12:00:00", "", 31),
+        ("2025-09-03 12:00:00", "", 3),
+        # Without a month before; two days have a reading of a clock that is ahead.
+        ("2025-08-02 12:00:00", "", 4),
+        ("2025-09-02 12:00:00", "&period=2025-09", 2),
+        ("2025-09-02 12:00:00", "&period=2025", 9),
+    ],
+)
+def test_the_page_opens_on_a_month_with_days_and_has_none_to_come(
+    client: FlaskClient,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    now: str,
+    asked: str,
+    rows: int,
+) -> None:
+    monkeypatch.setattr(clock, "now_ms", lambda: at(now))
+    with database.commit() as connection:
+        insert_readings(connection, [bedroom("2025-09-01 12:00:00", 700)])
+    page = client.get(f"/records?endpoint=data2{asked}").text
+    body = page.partition("<tbody")[2].partition("</tbody>")[0]
+    assert body.count("<tr") == rows
+    # A program gets this month, to its end.
+    month = now[:7]
+    given = client.get("/records.csv?endpoint=data2").text.splitlines()[1:]
+    assert given[0].startswith(f"{month}-01,") and len(given) in (30, 31)
+
+
+def test_the_limit_is_in_the_order_of_the_words(client: FlaskClient) -> None:
+    for language, pattern in (
+        ("en", r'Count the hours</label>.*<select id="side".*<input id="limit"'),
+        ("ja", r'条件に合う時間を集計</label>.*<input id="limit".*<select id="side"'),
+    ):
+        page = client.get("/records?period=2025-08", headers={"Accept-Language": language}).text
+        assert re.search(pattern, page, re.S)

@@ -34,6 +34,8 @@ from flask10x.web.ranges import history_url
 
 # What a house asks most: how warm it was.
 TEMPERATURE = "°C"
+# A page opens on the month before while this one has fewer days behind it.
+DAYS_MIN = 2
 NAMES = ("endpoint", "measurement", "period", "above", "below", "raw")
 
 
@@ -66,9 +68,9 @@ def records_query(view: View, *, is_page: bool) -> RecordsQuery:
     ]
     usual = main_measurement(station).column if is_page else station.columns[0]
     column = parameters.chosen("measurement", "unknown_measurement", station.columns, usual)
-    period = parameters.parsed("period", periods.checked) or periods.month_of(
-        view.now_ms, view.zone
-    )
+    # A page opens on a month that has some days.
+    opened_ms = view.now_ms - (DAYS_MIN * DAY_MS if is_page else 0)
+    period = parameters.parsed("period", periods.checked) or periods.month_of(opened_ms, view.zone)
     above, below = parameters.parsed("above", number), parameters.parsed("below", number)
     if above is not None and below is not None:
         parameters.errors["below"] = Reason("above_or_below")
@@ -189,8 +191,10 @@ def form_of_errors(details: dict[str, str], t: Translation) -> dict[str, object]
     return {"stations": links, "problems": problems(details, stations, t)}
 
 
-def table(question: RecordsQuery, period: PeriodTable, t: Translation) -> dict[str, object]:
-    """Return the table of a period."""
+def table(
+    question: RecordsQuery, period: PeriodTable, t: Translation, now_ms: int
+) -> dict[str, object]:
+    """Return the table of a period, without days and months to come."""
     measurement, whole = question.measurement, period.whole
     kind = {DAY_CHARS: "day", MONTH_CHARS: "month"}.get(
         len(period.rows[0].span.name) if period.rows else 0, "year"
@@ -213,7 +217,11 @@ def table(question: RecordsQuery, period: PeriodTable, t: Translation) -> dict[s
         "passed_column": t("Hours {limit}", limit=passed) if passed else "",
         # Whether those hours are estimated from averages.
         "is_estimated": period.is_estimated and question.limit is not None,
-        "rows": [(row, *_named_link(row, question, t), _bar(row, whole)) for row in period.rows],
+        "rows": [
+            (row, *_named_link(row, question, t), _bar(row, whole))
+            for row in period.rows
+            if row.span.first_ms <= now_ms or row.bucket.count
+        ],
         # All rows together; None when there is no reading.
         "whole": whole if whole.bucket.count else None,
         "lowest": lambda row: _extreme(row.bucket.minimum, row.lowest_at, row, question, t),
@@ -224,7 +232,11 @@ def table(question: RecordsQuery, period: PeriodTable, t: Translation) -> dict[s
         ],
         # With names, for a program gets the first measurement where a page has another one.
         "csv": _url(
-            {"endpoint": question.station.endpoint, "measurement": measurement.column},
+            {
+                "endpoint": question.station.endpoint,
+                "measurement": measurement.column,
+                "period": question.period,
+            },
             "records.as_csv",
         ),
         "scale": _scale(whole),

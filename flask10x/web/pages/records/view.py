@@ -1,10 +1,12 @@
 """`/records` as a page and as CSV: a month by its days, a year by its months, all years."""
 
-from flask import Response, render_template
+from dataclasses import replace
+
+from flask import Response, render_template, request
 
 from flask10x.errors import QueryError
 from flask10x.history.period_tables import period_table
-from flask10x.system import clock
+from flask10x.history.periods import month_of
 from flask10x.translation import N_
 from flask10x.web import context, preferences
 from flask10x.web.files import download
@@ -25,8 +27,14 @@ def as_page() -> tuple[str, int]:
         except QueryError as error:
             form = model.form_of_errors(error.details, t)
             return render_template("records/template.html", form=form, table=None), 400
-        table = period_table(view, question)
-    form, shown = model.form(question, t, clock.now_ms()), model.table(question, table, t)
+        table, this_month = period_table(view, question), month_of(view.now_ms, view.zone)
+        is_opened = question.period != this_month and not request.args.get("period", "").strip()
+        # A house that is new has nothing in the month before.
+        if is_opened and not table.whole.bucket.count:
+            question = replace(question, period=this_month)
+            table = period_table(view, question)
+        now_ms = view.now_ms
+    form, shown = model.form(question, t, now_ms), model.table(question, table, t, now_ms)
     return render_template("records/template.html", form=form, table=shown), 200
 
 
