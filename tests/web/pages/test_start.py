@@ -167,7 +167,7 @@ def test_a_board_has_the_name_that_was_typed(
     ("back", "place"),
     [
         ("home.as_page", "/"),
-        ("devices.as_page", "/devices"),
+        ("status_page.as_page", "/status"),
         ("setup.as_start#board", f"{PAGE}?changed=1#board"),
         ("setup.as_stations", "/setup/stations?changed=1"),
         ("", STATIONS),

@@ -109,7 +109,7 @@ def forbidden(_error: Exception) -> tuple[str, int]:
 
 
 # The views to which a form leads back, where its page was reached from there.
-BACK = {"home.as_page": N_("Home"), "devices.as_page": N_("Sensors"), **PARTS}
+BACK = {"home.as_page": N_("Home"), "status_page.as_page": N_("Health"), **PARTS}
 
 
 def place_of_return() -> tuple[str, str]:
