@@ -181,7 +181,7 @@ def columns_of(stations: Iterable[Station]) -> tuple[str, ...]:
 
 
 # The style sheet has so many `--series-…`.
-COLOURS = 6
+COLOURS = 12
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -64,6 +64,11 @@ const [chart] = [...document.querySelectorAll('.chart')].filter((one) => one.tex
 return [...chart.querySelectorAll('.keys li')].map((key) => [
   key.querySelector('button > span').textContent, key.querySelector('line').getAttribute('stroke')])
 """  # noqa: E501
+# Of each station the colour of the line of its day.
+TILES = """
+return Object.fromEntries([...document.querySelectorAll('.tile')].map((tile) => [
+  tile.id.replace('tile-', ''), getComputedStyle(tile.querySelector('.stroke')).stroke]))
+"""
 SAID = "return [...document.querySelectorAll('.chart .plot')].map((plot) => plot.ariaLabel)"
 
 
@@ -106,6 +111,9 @@ def test_a_station_has_the_colour_of_its_lines_wherever_the_page_shows_it(browse
     browser.open("/history?from=-2h&endpoint=data3", charts=1)
     assert browser.script(CHIPS) == chips
     assert dict(browser.script(STROKES)) == {"Outside": chips["data3"]}
+    # The home has them in the order of pages, too.
+    browser.open("/")
+    assert browser.script(TILES) == chips
 
 
 @pytest.mark.long

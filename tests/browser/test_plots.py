@@ -207,8 +207,8 @@ def test_lines_are_solid_where_colours_tell_them_apart(browser: Browser, media: 
     for medium in ({"forced_colors": "active"}, {"medium": "print"}):
         media(**medium)
         browser.wait(
-            # Those of the built-in stations and the attic; the eighth station has the third one's.
-            lambda: len(set(browser.script(DASHES))) == 5,
+            # Those of the built-in stations, the attic and the eighth station.
+            lambda: len(set(browser.script(DASHES))) == 6,
             str(medium),
         )
         media()

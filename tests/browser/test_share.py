@@ -103,7 +103,7 @@ def test_a_picture_has_the_charts_with_time_and_names(
         assert isinstance(ground, tuple) and (max(ground) < 60) == (theme == "dark")
         colours = {colour for _, colour in picture.convert("RGB").getcolors(1 << 24) or []}
     # The colour of the bedroom.
-    assert ((0xF5, 0xA3, 0x5C) if theme == "dark" else (0xB8, 0x4A, 0x00)) in colours
+    assert ((0xEF, 0x8A, 0x3D) if theme == "dark" else (0xA9, 0x45, 0x00)) in colours
 
 
 def test_the_panels_are_used_by_keys(browser: Browser) -> None:

@@ -124,12 +124,16 @@ def test_a_station_without_a_colour_of_its_own_has_the_next_that_is_free() -> No
             replace(own, endpoint="a", colour=None),
             replace(own, endpoint="b", colour=6),
             replace(own, endpoint="c", colour=None),
+            *(replace(own, endpoint=f"e{number}", colour=None) for number in range(6)),
             # One that has a built-in station's changes no other.
             replace(own, endpoint="d", colour=1),
         )
     )
     assert [*stations.colours.values()] == [
         *((1, 0), (2, 0), (3, 0), (4, 0)),
-        *((5, 0), (6, 0), (1, 1), (1, 0)),
+        *((5, 0), (6, 0), (7, 0)),
+        # Twelve, then the same again.
+        *((8, 0), (9, 0), (10, 0), (11, 0), (12, 0), (1, 1)),
+        (1, 0),
     ]
-    assert stations.free_colour == 8
+    assert stations.free_colour == 14

@@ -294,7 +294,7 @@ export class Plot {
     if (last < 0 || !isShown(chart, place)) return [];
     const y = Math.min(chart.over.clientHeight, Math.max(0, chart.valToPos(valueAt(last), "y")));
     const isAtEdge = chart.valToPos(chart.data[0][last], "x") > chart.over.clientWidth - LEAD_PIXELS;
-    return [{ text: endNameOf(series, this.group), colour: this.styles[place].colour, end: true, y, isAtEdge }];
+    return [{ text: endNameOf(series, this.group), colour: this.styles[place].name, end: true, y, isAtEdge }];
   }
 
   /** The range of values: that of the lines that are shown within the range of time, and what the layers have. */

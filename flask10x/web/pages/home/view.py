@@ -111,6 +111,7 @@ def _made() -> tuple[str, int]:
         trial=trial_command(),
         may_set_up=_may_set_up(),
         stations=settings.stations.ordered,
+        colours=settings.stations.colours,
         reader=AlertReader(settings, t, now_ms),
         # Boards that could be added, for those who may see readings.
         senders=sending(context.store(), t) if home else [],
