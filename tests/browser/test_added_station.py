@@ -56,7 +56,7 @@ return [...document.querySelectorAll('.card')].filter((card) => card.scrollWidth
 # Of each station the colour of its chip.
 CHIPS = """
 return Object.fromEntries([...document.querySelectorAll('.card')].map((card) => [
-  card.querySelector('small').textContent, getComputedStyle(card, '::before').backgroundColor]))
+  card.querySelector('small').textContent, getComputedStyle(card, '::before').borderTopColor]))
 """
 # Of each line of the temperatures its name and its colour.
 STROKES = """

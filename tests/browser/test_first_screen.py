@@ -15,7 +15,21 @@ DAY = "/history?from=-24h"
 PHONE_HIGH = 740
 PHONE_PLOT_PX, DESK_PLOT_PX = 360, 320
 TOP = "return document.querySelector(arguments[0]).getBoundingClientRect().top"
-FADE = "return getComputedStyle(document.querySelector('#cards')).getPropertyValue('--faded-after')"
+# Chips that go beyond the window, and those in whose box something has no room.
+BEYOND = """
+return [...document.querySelectorAll('#cards .card')].filter((card) =>
+  card.getBoundingClientRect().right > innerWidth || card.scrollWidth > card.clientWidth).length
+"""
+WIDTHS = """
+return [...document.querySelectorAll('#cards .card')].map((e) => e.getBoundingClientRect().width)
+"""
+# How much of the page has moved by itself since it was loaded.
+SHIFTED = """
+new Promise((resolve) => new PerformanceObserver((list) =>
+  resolve(list.getEntries().reduce((sum, one) => sum + one.value, 0))
+).observe({ type: 'layout-shift', buffered: true }) ?? setTimeout(() => resolve(0), 500))
+"""
+MOST_SHIFTED = 0.05
 # What is too low, of links and fields that are not words of a text. A box is pressed by its label.
 PRESSED = """
 const words = "p:not(.pages, .actions, .tools, .boxes, .curl), li:not(.chips li, .keys li), .card";
@@ -46,13 +60,10 @@ def test_on_a_phone_the_first_plot_begins_in_the_upper_half(phone: Browser, lang
     phone.open(f"{DAY}&lang={language}", charts=5)
     assert phone.script("return matchMedia('(pointer: coarse)').matches")
     assert phone.script(TOP, ".plot") <= PHONE_PLOT_PX
-    # What the row of stations has no room for is a finger's way to the side, and fades there.
-    assert phone.script(
-        "const e = document.querySelector('#cards'); return e.scrollWidth > innerWidth"
-    )
-    assert phone.script(FADE) != "0px"
-    phone.script("const e = document.querySelector('#cards'); e.scrollLeft = e.scrollWidth")
-    phone.wait(lambda: phone.script(FADE) == "0px", "the end of the row")
+    # All stations are in sight, two beside each other.
+    assert len(phone.all("#cards .card")) == 4
+    assert phone.script(BEYOND) == 0
+    assert phone.script("return document.documentElement.scrollWidth") == 360
 
 
 @pytest.mark.parametrize("width", [1280, 1920])
@@ -64,11 +75,50 @@ def test_on_a_desk_charts_come_first(browser: Browser, width: int) -> None:
         "return [...document.querySelectorAll('.card')].map((e) => e.getBoundingClientRect().top)"
     )
     assert len(chips) == 4 and len(set(chips)) == 1
-    # What a station is asked for first; all it measures once it is chosen.
+    # What a station is asked for first; all it measures once it alone is chosen.
     bedroom = browser.all(".card")[1]
-    assert "°C" in bedroom.text and "ppm" in bedroom.text and "hPa" not in bedroom.text
+    assert "°C" in bedroom.text and "hPa" not in bedroom.text
     bedroom.find_element("css selector", "a").click()
     browser.wait(lambda: "hPa" in browser.all(".card")[1].text, "all of it")
+
+
+def test_the_list_of_stations_chooses_any_of_them(browser: Browser) -> None:
+    browser.open(f"{DAY}&lang=en", charts=5)
+
+    def shown() -> list[str]:
+        return browser.texts("#table caption strong")
+
+    def off() -> list[str]:
+        return browser.texts(".card.off h2 a")
+
+    browser.one("#choose-data2").click()
+    browser.wait(lambda: shown() == ["Bedroom"], "one")
+    assert off() == ["Pico", "Outside", "Living room"]
+    browser.one("#choose-data").click()
+    browser.wait(lambda: browser.path.endswith("&endpoint=data2&endpoint=data"), "two")
+    browser.wait(lambda: off() == ["Outside", "Living room"], "the others")
+    assert browser.script("return document.activeElement.id") == "choose-data"
+    browser.one("#choose-data2").click()
+    browser.wait(lambda: off() == ["Bedroom", "Outside", "Living room"], "the other one")
+    browser.link("All stations").click()
+    browser.wait(lambda: browser.path == DAY, "all of them")
+    browser.wait(lambda: off() == [], "none is left out")
+
+
+@pytest.mark.parametrize("chosen", ["", "&endpoint=data2"])
+def test_chips_keep_their_width_and_little_moves_when_charts_come(
+    browser: Browser, chosen: str
+) -> None:
+    blocked = {"urls": ["*/history/series*"]}
+    browser.driver.execute_cdp_cmd("Network.setBlockedURLs", blocked)
+    browser.open(f"{DAY}&lang=en{chosen}")
+    browser.wait(lambda: browser.texts("#charts-state") != [""], "no charts")
+    before = browser.script(WIDTHS)
+    browser.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+    browser.errors()
+    browser.open(f"{DAY}&lang=en{chosen}", charts=5)
+    assert browser.script(WIDTHS) == before
+    assert browser.promise(SHIFTED) < MOST_SHIFTED
 
 
 def test_the_bar_stays_in_sight_and_holds_what_one_does_with_a_view(browser: Browser) -> None:

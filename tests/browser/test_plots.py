@@ -71,6 +71,7 @@ return [...document.querySelectorAll("#plots .chart")].map((chart) => ({
   chart: box(chart), over: box(chart.querySelector(".u-over")), plot: box(chart.querySelector(".plot")),
   title: box(chart.querySelector("strong")), caption: box(chart.querySelector("figcaption")),
   keys: [...chart.querySelectorAll(".keys li")].map(box),
+  nameless: [...chart.querySelectorAll(".keys span")].filter((name) => name.offsetWidth < 8).length,
   names: [...chart.querySelectorAll(".names span")].map((one) => ({ ...box(one), text: one.textContent })),
 }));
 """  # noqa: E501
@@ -130,17 +131,24 @@ def test_plots_are_large_and_their_names_meet_nothing(
     for each in boxes:
         assert abs(each["over"]["height"] - high) < 1
         assert each["plot"]["width"] >= 300
-        # The title, the legend in its line, the plot, two lines of times: nothing else.
-        assert each["over"]["y"] - each["caption"]["bottom"] <= 10
+        # The title, the legend in its line, the plot, two lines of times: nothing else. A legend
+        # that has no room there is below the plot, with all its names.
+        assert each["over"]["y"] - max(each["caption"]["bottom"], each["title"]["bottom"]) <= 10
         assert all(
             abs(key["y"] + key["height"] / 2 - each["title"]["y"] - each["title"]["height"] / 2) < 3
+            and key["x"] >= each["title"]["right"]
+            for key in each["keys"]
+        ) or all(
+            each["plot"]["bottom"] <= key["y"]
+            and key["bottom"] <= each["chart"]["bottom"]
+            and key["right"] <= each["chart"]["right"]
             for key in each["keys"]
         )
+        assert each["nameless"] == 0
         assert each["over"]["x"] - each["chart"]["x"] <= 64
         assert each["chart"]["right"] - each["over"]["right"] <= 0.2 * width + 40
         # Nothing of the legend is cut off, and each switch of it can be hit.
         assert all(key["right"] <= each["chart"]["right"] for key in each["keys"])
-        assert all(key["x"] >= each["title"]["right"] for key in each["keys"])
         assert all(key["width"] >= 16 for key in each["keys"])
         # Names and words of bands are beside the plot, each by itself.
         names = each["names"]

@@ -120,11 +120,11 @@ export class Plot {
     return { width: this.box.clientWidth || like.box.clientWidth, height: this.box.clientHeight || like.box.clientHeight };
   }
 
-  /** Names stand in the legend where it has room for all of them. */
+  /** Names stand beside the title where it has room for all of them, else below the plot. */
   #fit() {
-    const { classList } = this.keys;
-    classList.remove("short");
-    classList.toggle("short", this.keys.scrollWidth > this.keys.clientWidth);
+    const { classList } = this.figure;
+    classList.remove("many");
+    classList.toggle("many", this.keys.scrollWidth > this.keys.clientWidth);
   }
 
   #namesWidth() {

@@ -6,7 +6,7 @@ import { follow } from "./site.js";
 const PARTS = ["cards", "filter", "conditions", "noted", "table"];
 // Links that only change the table, and those that change the whole view.
 const PAGES = "#table .pages a";
-const VIEWS = "#filter :is(.ranges, .months, #compare) a, #conditions a, #cards h2 a, #table .empty a, #table thead a";
+const VIEWS = "#filter :is(.ranges, .months, #compare) a, #conditions a, #cards :is(h2, .every) a, #table .empty a, #table thead a";
 const listeners = [];
 // Which address the parts show.
 let shown = location.search;

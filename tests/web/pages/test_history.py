@@ -209,8 +209,13 @@ def test_a_card_leads_to_its_station_and_back(client: FlaskClient) -> None:
     )
     assert f"/history?{kept}&endpoint=data2" in page.hrefs("/history")
     chosen = Outline(client.get(f"/history?{kept}&endpoint=data2").text)
-    (current,) = [a for a in chosen.all("a") if str(a.get("aria-label")) == "Show only Bedroom"]
+    (current,) = [a for a in chosen.all("a") if str(a.get("aria-label")) == "Deselect Bedroom"]
     assert (current["href"], current["aria-current"]) == (f"/history?{kept}", "true")
+    (other,) = [a for a in chosen.all("a") if a.get("aria-label") == "Select Outside as well"]
+    assert (other["href"], "aria-current" in other) == (
+        f"/history?{kept}&endpoint=data2&endpoint=data3",
+        False,
+    )
 
 
 # --- Filters ---------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from flask10x.runtime.retention import days_of
 from flask10x.translation import MONTHS, Translation
 from flask10x.web import cards
 from flask10x.web.captions import Link, condition
-from flask10x.web.cards import Value
+from flask10x.web.cards import Card
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,26 +125,17 @@ def comparisons(endpoints: Collection[str], stations: Stations, t: Translation) 
 
 # What people ask of a room, and what a station outside or in a cupboard has instead.
 ASKED_FIRST = (*cards.ASKED_FIRST, "pressure")
-# As many as a chip has room for, besides what deserves a look.
-ON_CHIP = 2
 
 
-def on_chip(values: Sequence[Value]) -> dict[str, int]:
+def on_chip(card: Card) -> dict[str, int]:
     """Return the columns that a station's chip shows, with their places in it.
 
-    The others are there as soon as the station is chosen.
+    It shows the main value and what deserves a look; the others are there as soon as the station
+    alone is chosen.
     """
-
-    def place(value: Value) -> tuple[int, bool]:
-        return cards.rank(value.measurement, ASKED_FIRST), value.is_missing
-
-    ranked = sorted((value for value in values if value.is_known), key=place)
-    quantities: dict[str, str] = {}
-    for value in ranked:
-        quantities.setdefault(value.measurement.quantity, value.measurement.column)
-    shown = list(quantities.values())[:ON_CHIP]
-    shown += [value.measurement.column for value in ranked if value.band]
-    return {column: place for place, column in enumerate(dict.fromkeys(shown))}
+    shown = [card.main, *(value for value in card.values if value.band)]
+    columns = dict.fromkeys(value.measurement.column for value in shown if value)
+    return {column: place for place, column in enumerate(columns)}
 
 
 def period(query: Query, now_ms: int, zone: tzinfo | None, t: Translation) -> str:

@@ -19,16 +19,8 @@ let paused = false;
 let drawnAt = performance.now();
 let cardsAt = drawnAt;
 
-function prepare(names = ["filter"]) {
+function prepare() {
   for (const copy of document.querySelectorAll("[data-copied]")) copy.hidden = false;
-  if (names.includes("filter")) showChosen();
-}
-
-/** The chip of the station that was chosen, in a row that goes on to the side. */
-function showChosen() {
-  const cards = document.getElementById("cards");
-  const chip = cards.querySelector("a[aria-current]")?.closest(".card");
-  if (chip) cards.scrollLeft = chip.offsetLeft - cards.firstElementChild.offsetLeft;
 }
 
 prepare();

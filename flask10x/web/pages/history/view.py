@@ -132,10 +132,11 @@ def as_page() -> tuple[str, int]:
         halt=_halt(),
         reader=AlertReader(store.settings, t, now_ms),
         cards=[
-            (card, _card_url(card), marked.get(card.station.endpoint, ()), on_chip(card.values))
+            (card, _card_url(card), marked.get(card.station.endpoint, ()), on_chip(card))
             for card in content.cards
         ],
         colours=store.settings.stations.colours,
+        all_stations_url=_address(_OWN, _of_all_stations()),
         form=_form(query, details, t),
         ranges=_ranges(query, now_ms, t),
         charts=_charts(t, is_corrected=content.is_corrected),
@@ -285,12 +286,21 @@ def _same_query(endpoint: str, query: Query, cursor: Cursor | None = None, **mor
 
 
 def _card_url(card: Card) -> str:
-    """Return this page with only the station, or with all of them again."""
-    kept, chosen = _parameters("endpoint", "cursor", "measurement"), [card.station.endpoint]
-    pairs = [pair for pair in kept if "__" not in pair[0]]
-    if request.args.getlist("endpoint") != chosen:
-        pairs += [("endpoint", card.station.endpoint)]
-    return _address(_OWN, pairs)
+    """Return this page with the station among those that are chosen, or no longer.
+
+    Without any of them the page shows all.
+    """
+    chosen, endpoint = request.args.getlist("endpoint"), card.station.endpoint
+    others = [each for each in chosen if each != endpoint]
+    if len(others) == len(chosen):
+        others.append(endpoint)
+    return _address(_OWN, [*_of_all_stations(), *(("endpoint", each) for each in others)])
+
+
+def _of_all_stations() -> Pairs:
+    """Return this view without a choice of stations, and what goes with one."""
+    kept = _parameters("endpoint", "cursor", "measurement")
+    return [pair for pair in kept if "__" not in pair[0]]
 
 
 def _form(query: Query | None, details: dict[str, str], t: Translation) -> dict[str, object]:
