@@ -79,7 +79,7 @@ def test_all_give_the_same_verdict(
     prepare(store, state, monkeypatch)
     status = words(client.get("/status").text)
     said = {
-        "/": class_of(client.get("/").text, r'class="tile (\w+)" id="tile-data3"'),
+        "/": class_of(client.get("/").text, r'class="tile (\w+) series-\d+" id="tile-data3"'),
         "/history": class_of(
             client.get("/history").text, r'class="card (\w+)[^"]*"[^>]*>\s*<h2>[^\n]*<small>data3<'
         ),

@@ -314,8 +314,8 @@ def test_the_page_opens_on_a_month_with_days_and_has_none_to_come(
 
 def test_the_limit_is_in_the_order_of_the_words(client: FlaskClient) -> None:
     for language, pattern in (
-        ("en", r'Count the hours</label>.*<select id="side".*<input id="limit"'),
-        ("ja", r'条件に合う時間を集計</label>.*<input id="limit".*<select id="side"'),
+        ("en", r'Count the hours</span>.*<select id="side".*<input name="above"'),
+        ("ja", r'条件に合う時間を集計</span>.*<input name="above".*<select id="side"'),
     ):
         page = client.get("/records?period=2025-08", headers={"Accept-Language": language}).text
         assert re.search(pattern, page, re.S)
