@@ -29,7 +29,7 @@ def test_the_first_line_of_the_status_says_what_is_wrong(browser: Browser, width
     browser.resize(width, 900)
     browser.open("/status")
     first = browser.one(".whole").text
-    assert "There is no backup in " in first
+    assert "There is no backup yet." in first
     assert browser.one("#backed_up").is_displayed()
     # As it was started, by a test and not by systemd.
     assert "systemctl" not in browser.one("main").text
@@ -270,7 +270,7 @@ def test_all_pages_have_one_width_and_forms_begin_where_their_hints_do(
         found.update(map(tuple, browser.script(ends, block)))
     assert len(found) == 1
     browser.open("/records")
-    choice, limit = browser.one(".choices .choice"), browser.one(".limit label")
+    choice, limit = browser.one(".choices .choice"), browser.one(".limit span")
     assert choice.location["x"] == limit.location["x"]
     browser.open("/notes?what=note")
     browser.script("document.querySelector('details.write').open = true")

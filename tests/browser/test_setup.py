@@ -70,8 +70,10 @@ def test_a_station_that_sends_is_added_with_names_and_taken_back(
     browser.resize(*size)
     browser.open(f"/?lang={language}")
     browser.open("/status")
-    browser.one("main a[href='/setup/stations/freezer']").click()
-    browser.wait(lambda: browser.path == "/setup/stations/freezer", "the page of the station")
+    browser.one("main a[href^='/setup/stations/freezer?back=']").click()
+    browser.wait(
+        lambda: browser.path.startswith("/setup/stations/freezer"), "the page of the station"
+    )
     # Not yet: the page says how, and the address that the command prints makes it an administrator.
     assert "admin-link" in browser.one("main").text
     assert browser.all("input[name=label]") == []
