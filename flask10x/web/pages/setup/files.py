@@ -23,7 +23,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.config import house, readers
 from flask10x.config import settings as settings_file
-from flask10x.config.house import is_typed, secret_places
+from flask10x.config.house import House, is_typed, secret_places
 from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import KEYS, PREFIX, Settings
 from flask10x.database import engines
@@ -43,7 +43,6 @@ from flask10x.health.checks import FAILURES, Checks
 from flask10x.health.copies import time_of_backup
 from flask10x.health.words import REASONS
 from flask10x.history.view import View
-from flask10x.maintenance import house_copy
 from flask10x.readings.labels import day_of, station_name
 from flask10x.readings.times import zone_name_of
 from flask10x.runtime.retention import days_of, kept_since, outlooks
@@ -572,7 +571,7 @@ def parts_of(settings: Settings, sent: list[Path], t: Translation) -> list[dict[
         return []
     with speaking(t.language):
         try:
-            there = house.fitted(settings, house_copy.house_in(sent[0]))
+            there = house.fitted(settings, house_in(sent[0]))
         except CopyError as error:
             log.error("The house in %s cannot be read: %s", sent[0].name, error)
             return []
@@ -620,10 +619,18 @@ def readings_in(sent: list[Path]) -> int:
     return 0
 
 
+def house_in(path: Path) -> House:
+    """Return the house in a backup; raises CopyError."""
+    # Only a look at backups needs it.
+    from flask10x.maintenance import house_copy  # noqa: PLC0415
+
+    return house_copy.house_in(path)
+
+
 def secrets_in(path: Path) -> int:
     """Return how many secrets a backup has; 0 if it can't be read."""
     with suppress(CopyError):
-        return len(house_copy.house_in(path).secrets)
+        return len(house_in(path).secrets)
     return 0
 
 
