@@ -385,7 +385,7 @@ for (const tile of document.querySelectorAll('.tile')) {
     return part ? Math.round(part.getBoundingClientRect()[side]) : null;
   };
   const slots = [box.bottom, of('.value', 'bottom'), of('.second .figure', 'bottom'),
-    of('.line', 'top'), of('.others, .extremes:not(.hidden)', 'top')];
+    of('.line', 'top'), of('.others', 'top')];
   const top = Math.round(box.top);
   rows.set(top, [...(rows.get(top) ?? []), slots]);
 }

@@ -21,7 +21,7 @@ from flask10x.readings.bands import LEVELS, Band, Level
 from flask10x.readings.labels import column_name, is_own, station_name
 from flask10x.readings.numbers import rounded
 from flask10x.readings.reasons import WrongValue
-from flask10x.readings.stations import Measurement, Station
+from flask10x.readings.stations import Station
 from flask10x.readings.times import DAY_MS, HOUR_MS, is_date, local_text, parse_bound
 from flask10x.runtime.store import Store
 from flask10x.translation import N_, Translation
@@ -74,14 +74,12 @@ class DayPart:
 
 @dataclass(frozen=True, slots=True)
 class DayOfValues:
-    """One measurement's last 24 hours, or its whole local day where that is longer."""
+    """One measurement's last 24 hours."""
 
     steps: Sequence[DayPart]
     """In the order of time; there is none where readings are missing."""
     gap_ms: int | None
     """A longer time without a reading is a gap; None when the interval is unknown."""
-    today_ms: int
-    """When the local day began."""
     now_ms: int
 
     @property
@@ -113,15 +111,13 @@ def days_of(view: View, measurements: Iterable[tuple[Station, str]]) -> dict[str
 
     Without those that have no values. Raises what reading raises.
     """
-    today_ms = day_start(view.now_ms, view.zone)
-    since_ms = min(today_ms, view.now_ms - DAY_MS)
     by_window: dict[Window, list[Query]] = {}
     for station, column in measurements:
         query = Query(
             registry=view.stations,
             endpoints=(station.endpoint,),
             measurements=(column,),
-            since=Bound(since_ms, "", ""),
+            since=Bound(view.now_ms - DAY_MS, "", ""),
             until=Bound(view.now_ms, "", ""),
             buckets=MOST_BUCKETS,
             zone=view.zone,
@@ -130,9 +126,7 @@ def days_of(view: View, measurements: Iterable[tuple[Station, str]]) -> dict[str
         if window := charts.window_of(view, query):
             by_window.setdefault(window, []).append(query)
     return {
-        line.station.endpoint: DayOfValues(
-            list(_steps(chart, line)), line.gap_ms, today_ms, view.now_ms
-        )
+        line.station.endpoint: DayOfValues(list(_steps(chart, line)), line.gap_ms, view.now_ms)
         for window, queries in by_window.items()
         for chart in charts.charts(view, queries, window)
         for line in chart.lines
@@ -161,7 +155,7 @@ def _steps(chart: Chart, line: Line) -> Iterator[DayPart]:
 
 @dataclass(frozen=True, slots=True)
 class Extreme:
-    """The least or greatest value of today."""
+    """The least or greatest value of the last 24 hours."""
 
     text: str
     time: str
@@ -190,8 +184,6 @@ class Sparkline:
     points: Sequence[Point]
     """All of them, the last one where it ends."""
     marks: Sequence[AxisMark]
-    label: str
-    """What it shows, for those who don't see it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -291,9 +283,7 @@ LEAST_SPAN = {"°C": 2.0, "%": 6.0, "ppm": 150.0, "hPa": 3.0}
 TEXT_ROOM = 16.0
 
 
-def sparkline(
-    day: DayOfValues, measurement: Measurement, zone: tzinfo | None, t: Translation
-) -> Sparkline | None:
+def sparkline(day: DayOfValues, unit: str, zone: tzinfo | None) -> Sparkline | None:
     """Return the line of the day; None without two points to draw it between."""
     # The middle of each quarter of an hour that has values, and their average.
     quarters: dict[int, list[DayPart]] = {}
@@ -306,8 +296,6 @@ def sparkline(
     ]
     if len(points) < 2:  # noqa: PLR2004
         return None
-    unit, values = measurement.unit, [step.average for step in day.steps]
-    low, high = (f"{rounded(end(values), unit)} {unit}" for end in (min, max))
     parts = list(_parts(points, day, unit))
     return Sparkline(
         line=" ".join(_path(part) for part in parts),
@@ -316,12 +304,6 @@ def sparkline(
         ),
         points=[point for part in parts for point in part],
         marks=list(_marks(day, zone)),
-        label=t(
-            "{name} of the last 24 hours, from {low} to {high}",
-            name=column_name(measurement, t),
-            low=low,
-            high=high,
-        ),
     )
 
 
@@ -358,7 +340,8 @@ def _path(points: Sequence[Point]) -> str:
 
 def _marks(day: DayOfValues, zone: tzinfo | None) -> Iterator[AxisMark]:
     """Yield the marked hours of the line; none near 1970, where no bound can be."""
-    for noon_ms in (day.today_ms - DAY_MS // 2, day.today_ms + DAY_MS // 2):
+    today_ms = day_start(day.now_ms, zone)
+    for noon_ms in (today_ms - DAY_MS // 2, today_ms + DAY_MS // 2):
         with suppress(WrongValue):
             for hour in MARK_HOURS:
                 text = f"{local_text(noon_ms, zone)[:10]} {hour:02d}:00"
@@ -519,11 +502,11 @@ def _main(
 ) -> MainValue:
     if day is None:
         return MainValue(value=value)
-    unit, drawn = value.measurement.unit, sparkline(day, value.measurement, zone, t)
+    unit = value.measurement.unit
+    drawn = sparkline(day, unit, zone)
     is_current = card.silence.state == "receiving" and not value.is_missing
-    today = [step for step in day.steps if step.end_ms > day.today_ms]
-    lowest = min(today, key=lambda step: step.minimum, default=None)
-    highest = max(today, key=lambda step: step.maximum, default=None)
+    lowest = min(day.steps, key=lambda step: step.minimum, default=None)
+    highest = max(day.steps, key=lambda step: step.maximum, default=None)
     return MainValue(
         value=value,
         trend=_trend(day.hourly_change, unit, t) if is_current else None,

@@ -56,26 +56,33 @@ def test_an_empty_house_says_how_to_send_a_first_reading(client: FlaskClient) ->
 
 
 @pytest.mark.usefixtures("at_nine")
-def test_a_tile_says_the_value_its_trend_and_todays_ends(
+def test_a_tile_says_the_value_its_trend_and_the_ends_of_its_line(
     client: FlaskClient, store_readings: Store
 ) -> None:
-    # At 04:00, 08:00, 08:55 and 09:00 of that day, and one of the evening before.
-    day = ((900, 9.5), (300, 18.2), (60, 24.1), (5, 24.7), (0, 24.7))
+    # At 08:55 and 18:00 of the day before, at 04:00, 08:00, 08:55 and 09:00 of that day.
+    day = ((1445, 4.5), (900, 9.5), (300, 18.2), (60, 24.1), (5, 24.7), (0, 24.7))
     store_readings(*(pico(*one) for one in day))
     page = client.get("/", headers={"Accept-Language": "en"}).text
     text = words(page)
     assert "Pico" in text and "Sunday, 24 August" in text
     assert "24.7 °C" in text.replace("24.7°C", "24.7 °C")
     assert "+0.6 in 1 h" in text
-    assert "Low 18.2 at 04:00" in text and "High 24.7 at 08:55" in text
+    # Those of the 24 hours of the line, once, where they are on it.
+    assert text.count("9.5 18:00") == text.count("24.7 08:55") == 1
+    assert "Low" not in text and "04:00" not in text and "4.5" not in text
+    (low_x, _, low), (high_x, _, high) = EXTREME.findall(page)
+    assert (low, high) == ("9.5", "24.7")
+    assert 35 < float(low_x) < 41 and float(high_x) > 95
+    (line,) = (svg for svg in Outline(page).all("svg") if svg.get("role") == "img")
+    about = "Temperature of the last 24 hours: low 9.5 °C at 18:00, high 24.7 °C at 08:55"
+    assert line.get("aria-label") == about
     assert "1013.0" in text.replace("\u00a0", " ")
-    assert len([svg for svg in Outline(page).all("svg") if svg.get("role") == "img"]) == 1
     assert "No data yet: Bedroom, Outside, Living room" in text
     japanese = words(client.get("/", headers={"Accept-Language": "ja"}).text)
     assert "8月24日（日）" in japanese and "1時間で+0.6" in japanese
 
 
-EXTREME = re.compile(r'<text class="extreme[^>]* y="([\d.]+)%"[^>]*>([\d.]+)')
+EXTREME = re.compile(r'<text class="extreme[^>]* x="([\d.]+)%" y="([\d.]+)%"[^>]*>([\d.]+)')
 
 
 @pytest.mark.usefixtures("at_nine")
@@ -87,7 +94,7 @@ def test_the_greatest_value_stands_above_a_line_that_goes_up_in_a_step(
     page = client.get("/").text
     line = page.partition('class="stroke" d="')[2].partition('"')[0]
     heights = [float(y) / 84 * 100 for y in re.findall(r"[ML ][\d.]+ ([\d.]+)", line)]
-    (lowest_y, lowest), (highest_y, highest) = EXTREME.findall(page)
+    (_, lowest_y, lowest), (_, highest_y, highest) = EXTREME.findall(page)
     assert (lowest, highest) == ("18.0", "22.0")
     assert float(highest_y) == pytest.approx(min(heights), abs=0.1)
     assert float(lowest_y) == pytest.approx(max(heights), abs=0.1)
@@ -98,7 +105,7 @@ def test_the_greatest_value_stands_above_a_line_that_goes_up_in_a_step(
 @pytest.mark.usefixtures("at_nine")
 def test_a_day_of_one_value_says_it_once(client: FlaskClient, store_readings: Store) -> None:
     store_readings(*(pico(n, 22.0) for n in range(0, 120, 10)))
-    assert [text for _, text in EXTREME.findall(client.get("/").text)] == ["22.0"]
+    assert [text for *_, text in EXTREME.findall(client.get("/").text)] == ["22.0"]
 
 
 @pytest.mark.usefixtures("at_nine")
