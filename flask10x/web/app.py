@@ -31,11 +31,10 @@ from flask10x.web.ingest.unknown_station import UnknownStations
 from flask10x.web.json_text import JsonProvider
 from flask10x.web.page import Page, Routes
 
-# The modules of all pages, in the order of the navigation; a phone has room for four short names
-# beside the menu.
+# The modules of all pages, in the order of the navigation.
 MODULES = (
-    *("home.view", "history.view", "records.view", "alerts.view", "notes.view"),
-    *("setup.view", "status.view", "status.rejected", "api.view"),
+    *("home.view", "history.view", "records.view", "alerts.view"),
+    *("status.view", "setup.view", "notes.view", "status.rejected", "api.view"),
 )
 PAGES: tuple[Page, ...] = tuple(
     import_module(f"flask10x.web.pages.{module}").blueprint for module in MODULES

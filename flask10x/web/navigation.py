@@ -1,22 +1,13 @@
-"""The head of every page: the few pages that a family opens, and the menu with the others."""
+"""The head of every page: the pages, and how many alerts are active."""
 
 from flask import Flask
 
 from flask10x.alerts.active import AlertState
 from flask10x.alerts.state_file import path_of
 from flask10x.config.settings import Settings
-from flask10x.translation import N_
 from flask10x.web.access import Access
 from flask10x.web.context import ALERTS, alert_state
-from flask10x.web.page import Group, Page, pages_of
-
-# In their order.
-MENU: dict[Group, str] = {
-    "house": N_("House"),
-    "setup": N_("Setup"),
-    "programs": N_("For programs"),
-}
-PLACES: tuple[Group, ...] = ("main", *MENU)
+from flask10x.web.page import all_pages
 
 
 def init_app(app: Flask, settings: Settings, access: Access) -> None:
@@ -29,14 +20,7 @@ def init_app(app: Flask, settings: Settings, access: Access) -> None:
 
     app.context_processor(
         lambda: {
-            "main_pages": pages_of("main"),
-            "menu": [(text, pages_of(group)) for group, text in MENU.items()],
             "all_pages": all_pages(),
             "active_alerts": count,
         }
     )
-
-
-def all_pages() -> list[Page]:
-    """All pages, in the order of the navigation."""
-    return [page for group in PLACES for page in pages_of(group)]

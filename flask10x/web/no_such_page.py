@@ -7,8 +7,7 @@ from flask import Flask, Response, current_app, redirect, render_template, reque
 from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response as AnyResponse
 
-from flask10x.web.navigation import all_pages
-from flask10x.web.page import POSTING, Page, Routes
+from flask10x.web.page import POSTING, Page, Routes, all_pages
 from flask10x.web.preferences import HTML_TYPE, prefers_page
 
 NOT_FOUND, NOT_ALLOWED = 404, 405

@@ -31,8 +31,8 @@ Guard = Literal[
 """
 OPEN: frozenset[Guard] = frozenset({"always", "open"})
 POSTING: frozenset[Guard] = frozenset({"station", "stations", "lines", "key"})
-Group = Literal["main", "house", "setup", "programs"]
-"""The few pages that a family opens are in the head of each, the others by group in its menu."""
+Place = Literal["head", "menu", "inside"]
+"""Where one finds a page: in the head of each, on a phone in its menu instead, or from a page."""
 # Flask's own route; its files are public anyway.
 STATIC = "static"
 PAGE_VIEW = "as_page"
@@ -87,17 +87,17 @@ class Page(Routes):
         module: str,
         *,
         text: str,
-        group: Group,
+        place: Place,
         icon: str = "",
         since: str = "",
     ) -> None:
-        """`text` is its name in the navigation, in English, `group` its place there.
+        """`text` is its name in the navigation, in English, `place` where one finds it.
 
         `icon` is what the menu has beside the name, as the path of an SVG of 24 by 24. `since` is
         the beginning of the range with which it opens, where it is a page of readings.
         """
         super().__init__(name, module)
-        self.text, self.group, self.icon, self._since = text, group, icon, since
+        self.text, self.place, self.icon, self._since = text, place, icon, since
         self.view = f"{name}.{PAGE_VIEW}"
 
     @property
@@ -107,9 +107,11 @@ class Page(Routes):
         return f"{url}?from={self._since}" if self._since else url
 
     @property
-    def is_current(self) -> bool:
-        """Whether the request at hand asks for this page."""
-        return request.endpoint == self.view
+    def current(self) -> str:
+        """The `aria-current` of the link to it: `page`, on a page below it `true`, else empty."""
+        if request.endpoint == self.view:
+            return "page"
+        return "true" if request.blueprint == self.name else ""
 
 
 def declared() -> tuple[Routes, ...]:
@@ -117,9 +119,9 @@ def declared() -> tuple[Routes, ...]:
     return tuple(each for each in current_app.blueprints.values() if isinstance(each, Routes))
 
 
-def pages_of(group: Group) -> list[Page]:
-    """Return the pages that have this place in the navigation."""
-    return [page for page in declared() if isinstance(page, Page) and page.group == group]
+def all_pages() -> list[Page]:
+    """Return all pages, in the order of the navigation."""
+    return [page for page in declared() if isinstance(page, Page)]
 
 
 def route_of_request() -> Route | None:

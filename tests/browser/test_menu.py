@@ -14,8 +14,10 @@ from tests.support.pages import ADDRESSES
 
 pytestmark = pytest.mark.tools
 
-SIZES = [(320, 640), (360, 740), (768, 1024), (1280, 900)]
+SIZES = [(320, 640), (360, 740), (768, 1024), (960, 700), (1280, 900)]
 PHONE_PX = 640
+# From this width the head has all pages.
+DESK_PX = 960
 # What is in the head: the text, the box and the line under the text of each part that is seen.
 HEAD = """
 const box = (part) => part.getBoundingClientRect();
@@ -23,7 +25,7 @@ const parts = [...document.querySelectorAll('.top .name, .top > nav > a, .more s
   .filter((part) => box(part).width);
 return parts.map((part) => [part.textContent.trim(), box(part).left, box(part).right,
   box(part).top, box(part).bottom, getComputedStyle(part).textDecorationLine])"""
-# Of the open menu: its box, and of each group its name and its pages with where they begin.
+# Of the open menu: its box, and its pages with where they begin.
 MENU = """
 const panel = document.querySelector('.more > div').getBoundingClientRect();
 const leftOfText = (link) => {
@@ -31,31 +33,18 @@ const leftOfText = (link) => {
   range.selectNode([...link.childNodes].at(-1));
   return range.getBoundingClientRect().left;
 };
-const groups = [...document.querySelectorAll('.more > div > nav')].map((group) => [
-  group.querySelector('h2').textContent,
-  [...group.querySelectorAll('a')].map((link) => {
+const links = [...document.querySelectorAll('.more > div > nav a')]
+  .filter((link) => link.getBoundingClientRect().width).map((link) => {
     const icon = link.querySelector('svg').getBoundingClientRect();
     return [link.textContent.trim(), icon.left, icon.width, leftOfText(link),
       link.getBoundingClientRect().height, getComputedStyle(link).textDecorationLine];
-  }),
-]);
-return [[panel.left, panel.top, panel.right, panel.bottom], groups]"""
+  });
+return [[panel.left, panel.top, panel.right, panel.bottom], links]"""
 NAMES = {
-    "en": ["Flask10X", "Home", "History", "Records", "Alerts", "Menu"],
-    "ja": ["Flask10X", "ホーム", "履歴", "記録", "アラート", "メニュー"],
+    "en": ["Flask10X", "Home", "History", "Records", "Alerts", "Health", "Settings", "Menu"],
+    "ja": ["Flask10X", "ホーム", "履歴", "記録", "アラート", "状態", "設定", "メニュー"],
 }
-GROUPS = {
-    "en": [
-        ["House", ["Notes"]],
-        ["Setup", ["Settings", "Health", "Rejected readings"]],
-        ["For programs", ["API"]],
-    ],
-    "ja": [
-        ["家", ["メモ", "受信率"]],
-        ["設置と管理", ["センサー", "設定", "稼働状況", "受け付けなかった測定値"]],
-        ["プログラム向け", ["API"]],
-    ],
-}
+IN_MENU = {"en": ["Health", "Settings"], "ja": ["状態", "設定"]}
 
 
 @pytest.mark.parametrize("path", ADDRESSES)
@@ -68,7 +57,10 @@ def test_the_head_is_one_row_without_underlines(
     browser.driver.get(f"{browser.base}{path}?lang={language}")
     parts = browser.script(HEAD)
     # On a phone "Home" leads where the name does.
-    names = NAMES[language][size[0] <= PHONE_PX :]
+    first, *pages, menu = NAMES[language]
+    names = [*([first] if size[0] > PHONE_PX else []), *pages, menu]
+    if size[0] < DESK_PX:
+        names = [name for name in names if name not in IN_MENU[language]]
     assert [part[0].split()[0] for part in parts] == names
     assert parts[0][1] >= 0 and parts[-1][2] <= size[0]
     for (_, _, right, *_), (_, left, *_) in pairwise(parts):
@@ -81,16 +73,19 @@ def test_the_head_is_one_row_without_underlines(
 
 @pytest.mark.parametrize("language", ["en", "ja"])
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_the_menu_is_grouped_left_aligned_and_where_the_thumb_is(
+def test_the_menu_has_the_rest_left_aligned_and_where_the_thumb_is(
     browser: Browser, language: str, size: tuple[int, int]
 ) -> None:
     browser.resize(*size)
     browser.driver.get(f"{browser.base}/?lang={language}")
     browser.one(".more summary").click()
-    (left, top, right, bottom), groups = browser.script(MENU)
-    assert [[name, [link[0] for link in links]] for name, links in groups] == GROUPS[language]
-    links = [link for _, links in groups for link in links]
-    assert len({round(link[1]) for link in links}) == len({round(link[3]) for link in links}) == 1
+    (left, top, right, bottom), links = browser.script(MENU)
+    if size[0] < DESK_PX:
+        assert [link[0] for link in links] == IN_MENU[language]
+        places = ({round(link[place]) for link in links} for place in (1, 3))
+        assert [len(each) for each in places] == [1, 1]
+    else:
+        assert links == []
     assert all(link[2] >= 16 and link[4] >= 40 and link[5] == "none" for link in links)
     assert left >= 0 and right <= size[0] and bottom <= size[1]
     if size[0] <= PHONE_PX:
@@ -115,6 +110,7 @@ def test_a_page_that_is_shown_without_the_service_has_its_name_also_on_a_phone(
 
 
 def test_escape_closes_the_menu_and_the_focus_returns(browser: Browser) -> None:
+    browser.resize(360, 740)
     browser.open("/?lang=en")
     browser.script("document.querySelector('.more summary').focus()")
     keys = browser.driver.switch_to.active_element
@@ -122,7 +118,7 @@ def test_escape_closes_the_menu_and_the_focus_returns(browser: Browser) -> None:
     assert browser.one(".more > div").is_displayed()
     keys.send_keys(Keys.TAB)
     active = browser.driver.switch_to.active_element
-    assert active.text == "Notes"
+    assert active.text == "Health"
     active.send_keys(Keys.ESCAPE)
     assert not browser.one(".more > div").is_displayed()
     assert browser.driver.switch_to.active_element == browser.one(".more summary")
@@ -132,13 +128,19 @@ def test_a_page_of_the_menu_is_marked_there_and_at_its_button(browser: Browser) 
     forced = {"features": [{"name": "forced-colors", "value": "active"}]}
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", forced)
     try:
-        browser.open("/status?lang=en")
-        browser.one(".more summary").click()
         marked = (
-            "return [...document.querySelectorAll('.top [aria-current=page], .more .current')]"
+            "return [...document.querySelectorAll('.top nav:not(.choice) [aria-current],"
+            " .more .current')].filter((one) => one.getBoundingClientRect().width)"
             ".map((one) => [one.textContent.trim(), getComputedStyle(one).outlineStyle])"
+            ".filter(([, outline]) => outline !== 'none')"
         )
-        assert browser.script(marked) == [["Menu", "solid"], ["Health", "solid"]]
+        for path, name in (("/status", "Health"), ("/setup/house", "Settings")):
+            browser.resize(360, 740)
+            browser.open(f"{path}?lang=en")
+            browser.one(".more summary").click()
+            assert browser.script(marked) == [["Menu", "solid"], [name, "solid"]]
+            browser.resize(1280, 900)
+            assert browser.script(marked) == [[name, "solid"]]
     finally:
         browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 

@@ -57,7 +57,8 @@ PAGES = (
 # What of the bar lies upon another part of it, or beyond the edge, while the menu is open.
 OVERLAPS = """
 document.querySelector('details.more').open = true;
-const parts = '.top > nav > a, .more summary, .more > div';
+const inHead = matchMedia('(width < 60rem)').matches ? '.head' : '.head, .menu';
+const parts = `.top > nav > a:is(${inHead}), .more summary, .more > div`;
 const boxes = [...document.querySelectorAll(parts)].map((part) =>
   [part.textContent.trim().slice(0, 20) || part.tagName, part.getBoundingClientRect()]);
 const width = document.documentElement.clientWidth;

@@ -65,13 +65,26 @@ def test_each_page_is_in_the_list_of_all(client: FlaskClient, path: str) -> None
     assert listed is not None
     assert listed[1].count("aria-current") == 1
     assert re.findall(r'href="(.*?)"', listed[1])[4:] == [
-        "/setup",
         "/setup#administrators",
         "/setup/start",
+        "/notes",
+        "/setup#all",
+    ]
+
+
+def test_what_people_change_comes_before_what_is_folded(client: FlaskClient) -> None:
+    page = client.get("/setup?lang=en", follow_redirects=True).text
+    changed, settings, programs = page.split('<details class="box"')
+    assert "FLASK10X_HISTORY_MAX" not in changed
+    assert "FLASK10X_HISTORY_MAX" in settings
+    assert re.findall(r'href="(.*?)"', programs) == [
+        *("/api", "/history/json", "/history.csv", "/metrics", "/readyz", "/healthz"),
     ]
 
 
 def test_it_can_be_left_out(make_app: MakeApp) -> None:
     client = make_app(SETUP="off").test_client()
     assert client.get("/setup").status_code == 404
-    assert "/setup" not in client.get("/").text
+    home = client.get("/").text
+    assert "/setup" not in home
+    assert '<a href="/api">' in home

@@ -174,8 +174,8 @@ def test_buttons_move_stations_and_pages_follow(
         "freezer",
     ]
     other = app_with(path, make_app).test_client()
-    home = other.get("/").text
-    places = [home.index(f"<code>/{name}</code>") for name in order(path)]
+    health = other.get("/status").text
+    places = [health.index(f' id="{name}"') for name in order(path)]
     assert places == sorted(places)
     boxes = re.findall(r'name="endpoint" value="(\w+)"', other.get("/history").text)
     assert boxes[:5] == ["data", "data2", "data3", "data4", "freezer"]

@@ -51,7 +51,7 @@ from flask10x.web.shell import shell
 
 log = logging.getLogger(__name__)
 
-blueprint = Page("alerts", __name__, text=N_("Alerts"), group="main")
+blueprint = Page("alerts", __name__, text=N_("Alerts"), place="head")
 api.register(blueprint)
 
 # The thread that waits also answers sensors, some of which give up after 3 s (contract, section 7).

@@ -18,7 +18,7 @@ from flask10x.web.json_text import readable
 from flask10x.web.page import Page, Routes, declared
 from flask10x.web.specification.document import JsonObject, operations, specification
 
-blueprint = Page("api", __name__, text=N_("API"), group="programs", icon="m8 7-5 5 5 5m8 0 5-5-5-5")
+blueprint = Page("api", __name__, text=N_("API"), place="inside")
 
 FORM = "application/x-www-form-urlencoded"
 # What of a query string has more rows than anybody reads: those of each measurement.

@@ -78,7 +78,7 @@ blueprint = Page(
     "history_page",
     __name__,
     text=N_("History"),
-    group="main",
+    place="head",
     since=LAST_DAY,
 )
 
@@ -144,7 +144,6 @@ def as_page() -> tuple[str, int]:
             "reader": NotesReader(store.settings, t, now_ms),
             "notes": content.notes[:MOST_NOTED],
             "corrections": content.corrections[:MOST_NOTED],
-            "more": max(len(content.notes), len(content.corrections)) > MOST_NOTED,
         },
         table=_table(query, content.page, content, t, now_ms) if query and content.page else None,
     )

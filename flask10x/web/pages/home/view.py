@@ -23,7 +23,7 @@ from flask10x.web.read_errors import UNREADABLE
 from flask10x.web.senders import sending
 
 log = logging.getLogger(__name__)
-blueprint = Page("home", __name__, text=N_("Home"), group="main")
+blueprint = Page("home", __name__, text=N_("Home"), place="head")
 
 
 # The readings that an open page has heard of (`/events`).
@@ -110,7 +110,6 @@ def _made() -> tuple[str, int]:
         is_night=model.is_night(settings, now_ms),
         trial=trial_command(),
         may_set_up=_may_set_up(),
-        stations=settings.stations.ordered,
         colours=settings.stations.colours,
         reader=AlertReader(settings, t, now_ms),
         # Boards that could be added, for those who may see readings.

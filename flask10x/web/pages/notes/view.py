@@ -55,9 +55,7 @@ from flask10x.web.pages.notes.reading import (
 from flask10x.web.parameters import Parameters
 
 log = logging.getLogger(__name__)
-blueprint = Page(
-    "notes", __name__, text=N_("Notes"), group="house", icon="M5 3h14v18H5zm4 5h6m-6 4h6m-6 4h3"
-)
+blueprint = Page("notes", __name__, text=N_("Notes"), place="inside")
 
 # Another process writes for too long, or nothing may be written any more.
 UNWRITABLE = (LockTimeout, DatabaseDamaged, DatabaseSuspected)

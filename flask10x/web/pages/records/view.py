@@ -14,7 +14,7 @@ from flask10x.web.page import Page
 from flask10x.web.pages.records import model
 from flask10x.web.pages.records.model import records_query
 
-blueprint = Page("records", __name__, text=N_("Records"), group="main")
+blueprint = Page("records", __name__, text=N_("Records"), place="head")
 
 
 @blueprint.get("/records")

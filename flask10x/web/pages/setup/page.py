@@ -27,7 +27,7 @@ blueprint = Page(
     "setup",
     __name__,
     text=N_("Settings"),
-    group="setup",
+    place="menu",
     icon="M4 7h9m4 0h3M4 17h3m4 0h9M15 5v4m-6 6v4",
 )
 PARTS = {
@@ -35,8 +35,8 @@ PARTS = {
     "setup.as_notifications": N_("Notifications"),
     "setup.as_house": N_("House"),
     "setup.as_files": N_("Backups and files"),
-    "setup.as_page": N_("All settings"),
     "setup.as_start": N_("First steps"),
+    "setup.as_page": N_("All settings"),
 }
 """The pages, by their views, in the order in which people need them."""
 # A link makes a browser an administrator's; a form with files is checked before the first of them.

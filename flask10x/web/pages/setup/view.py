@@ -34,7 +34,7 @@ __all__ = ["blueprint", "files", "house", "notifications", "start", "station_vie
 
 @blueprint.get("/setup")
 def as_page(message: str = "", status: int = 200) -> tuple[str, int]:
-    """Administrators, their changes, and a table for each group of settings."""
+    """Changes, administrators, a table for each group of settings, and what programs read."""
     settings, t = context.store().settings, preferences.texts()
     own, is_browser = shell(settings), bool(administrators.browser())
     of = administrators.administrators()

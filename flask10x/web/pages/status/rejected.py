@@ -19,13 +19,7 @@ from flask10x.web.captions import caption, problems
 from flask10x.web.page import Page
 from flask10x.web.shell import shell
 
-blueprint = Page(
-    "rejected",
-    __name__,
-    text=N_("Rejected readings"),
-    group="setup",
-    icon="M12 3a9 9 0 1 0 .1 0zM5.6 5.6l12.8 12.8",
-)
+blueprint = Page("rejected", __name__, text=N_("Rejected readings"), place="inside")
 
 JSON = QueryDefaults(order="desc")
 HTML = QueryDefaults(order="desc", blank_is_absent=True)

@@ -26,7 +26,7 @@ from flask10x.web.pages.status.uptime import as_uptime
 from flask10x.web.shell import how_it_runs
 
 blueprint = Page(
-    "status_page", __name__, text=N_("Health"), group="setup", icon="M3 12h4l3-7 4 14 3-7h4"
+    "status_page", __name__, text=N_("Health"), place="menu", icon="M3 12h4l3-7 4 14 3-7h4"
 )
 blueprint.get("/api/v1/uptime")(as_uptime)
 

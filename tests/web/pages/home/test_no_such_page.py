@@ -45,7 +45,7 @@ def test_what_is_like_no_page_suggests_none_but_shows_all(client: FlaskClient, p
     shown = page.partition('<ul class="links">')[2]
     assert re.findall(r">(\w[\w ]*)</a>", shown) == [
         *("Home", "History", "Records", "Alerts"),
-        *("Notes", "Settings", "Health", "Rejected readings", "API"),
+        *("Health", "Settings", "Notes", "Rejected readings", "API"),
     ]
 
 

@@ -52,7 +52,8 @@ def test_an_empty_house_says_how_to_send_a_first_reading(client: FlaskClient) ->
     text = words(client.get("/").text)
     assert "No reading has arrived yet." in text
     assert "http://localhost/data" in text
-    assert "/data4" in text and "gas_res" in text
+    api = words(client.get("/api").text)
+    assert "/data4" in api and "gas_res" in api
 
 
 @pytest.mark.usefixtures("at_nine")
