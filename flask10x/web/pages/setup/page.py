@@ -117,7 +117,10 @@ def place_of_return() -> tuple[str, str]:
 
     It is the parameter `back` of an address or a form: `setup.as_start#backup`.
     """
-    view, _, anchor = request.values.get("back", "").partition("#")
+    # An upload is a form of another kind, which is read elsewhere: it may be of a gigabyte.
+    is_form = request.mimetype == "application/x-www-form-urlencoded"
+    fields = request.values if is_form else request.args
+    view, _, anchor = fields.get("back", "").partition("#")
     return (view, anchor) if view in BACK and re.fullmatch("[a-z-]*", anchor) else ("", "")
 
 
