@@ -87,8 +87,8 @@ def command(
     """Replace the database and the house with the backup FILE; the service must be stopped.
 
     FILE is checked first and stays where it is. Its rows are put into a new database; what that
-    replaces is kept beside it. The stations, settings, rules and channels of the backup follow; the
-    former ones are kept, too.
+    replaces is kept beside it. The stations, settings, rules and channels of the backup follow
+    where this installation has none of its own; --only puts them in the place of those, too.
 
     Exit status: 4 when a file names rows that could not be taken. With --replica 1 also when a CSV
     file did not come back to the same bytes.
@@ -109,7 +109,8 @@ def command(
     if show:
         _show(config, file, house)
         return
-    parts = parts or (READINGS, *house.files)
+    kept = [] if parts else _differing(config, house)
+    parts = parts or (READINGS, *(part for part in house.files if part not in kept))
     of_house = [part for part in PARTS if part in parts]
     # Before anything is changed.
     lost = lacking(check(config, house, of_house, by_page=by_service), house) if of_house else {}
@@ -118,6 +119,11 @@ def command(
         status = _restore_readings(config, file, house, of_house, by_service=by_service)
     else:
         _put_house(config, house, of_house, file)
+    for part in kept:
+        text = _(
+            "{name} here differs from the one in the backup, and stays; --only {part} restores it"
+        )
+        click.echo(text.format(name=PARTS[part], part=part))
     for name, places in lost.items():
         text = _("Enter again, it is not in the backup: the secret of {name} ({places})")
         click.echo(text.format(name=name, places=", ".join(places)))
@@ -160,6 +166,15 @@ def _restore_readings(
     click.echo(text.format(folder=config.csv_dir))
     made = restored.contents
     return say_rejected(file, made.rejected, made.rejected_path)
+
+
+def _differing(config: Settings, house: House) -> list[str]:
+    """Return the parts of which there is another file here.
+
+    It may be newer than the backup: a station that was added since then is not taken away.
+    """
+    here = {part: present(paths(config)[PARTS[part]]) for part in house.files}
+    return [part for part, data in here.items() if data not in (None, house.files[part])]
 
 
 def _put_house(config: Settings, house: House, parts: Collection[str], file: Path) -> Settings:

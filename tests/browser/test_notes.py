@@ -241,8 +241,9 @@ def test_a_finger_reads_first_and_chooses_when_it_comes_again(page: Browser) -> 
         assert not page.all(PANEL)
         tap(page, size["width"] * 0.4 + 4, size["height"] / 2)
         panel(page, "Hide this reading")
-        box = page.one(PANEL).rect
-        assert (box["x"], box["width"]) == (0, 360) and box["y"] + box["height"] <= 741
+        # Of the window: the page may have been scrolled to the plot.
+        box = page.script(f"return document.querySelector('{PANEL}').getBoundingClientRect()")
+        assert (box["x"], box["width"]) == (0, 360) and box["bottom"] <= 741
         # A keyboard on the screen would cover it.
         assert page.script("return document.activeElement.id") == "reading-title"
         buttons = page.all(f"{PANEL} button, {PANEL} .values label")

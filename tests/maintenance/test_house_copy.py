@@ -127,7 +127,12 @@ def test_what_is_replaced_is_kept_and_can_be_taken_back(
     old: Installation, new: Installation
 ) -> None:
     new.put("settings.toml", 'house_name = "Minami"\n')
-    said = new.done("restore", old.backed_up())
+    backup = old.backed_up()
+    kept = "settings.toml here differs from the one in the backup, and stays"
+    assert f"{kept}; --only settings restores it\n" in new.done("restore", backup)
+    assert new.text("settings.toml") == 'house_name = "Minami"\n'
+    assert new.text("stations.toml") == FREEZER
+    said = new.done("restore", backup, "--only", "settings")
     path = new.folder / "settings.toml"
     assert f"{path}: restored; settings.toml.before is the file that was there\n" in said
     assert new.text("settings.toml.before") == 'house_name = "Minami"\n'
