@@ -288,8 +288,3 @@ def step_for(
     return next(
         (step for step in steps if step.count(first_ms, last_ms, zone) <= buckets), steps[-1]
     )
-
-
-def date_of(day: int) -> str:
-    """Return a day as `2025-08-24`."""
-    return _date(day).isoformat()
