@@ -177,10 +177,10 @@ class Administrators:
                 state.made = {}
             return before - len(state.browsers)
 
-    def note(self, change: Change) -> None:
+    def note(self, change: Change) -> int:
         """Keep the change under the next number, or, when it has one, in the place of that one.
 
-        Raises OSError.
+        Returns the number. Raises OSError.
         """
         files = self._files()
         if not change.number:
@@ -189,6 +189,7 @@ class Administrators:
         own_files.put_in_place(path, _bytes_of(change), None)
         for old in self._files()[:-CHANGES_MAX]:
             old.unlink(missing_ok=True)
+        return change.number
 
     def forget(self, change: Change) -> None:
         """Keep the change no longer; raises OSError."""

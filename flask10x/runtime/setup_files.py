@@ -52,8 +52,8 @@ class FileChange(NamedTuple):
     """As it becomes; None: it goes."""
 
 
-def write(settings: Settings, change: Change, file: FileChange) -> None:
-    """Note the change as it is to become, and put its file in place.
+def write(settings: Settings, change: Change, file: FileChange) -> int:
+    """Note the change as it is to become, and put its file in place; return its number.
 
     Raises LockTimeout, OSError, and SettingsError when the file was changed meanwhile; then file
     and note are as they were, or soon will be.
@@ -61,7 +61,7 @@ def write(settings: Settings, change: Change, file: FileChange) -> None:
     administrators = Administrators(settings)
     with administrators.changing():
         settle(administrators)
-        administrators.note(with_values(change, is_settled=False))
+        number = administrators.note(with_values(change, is_settled=False))
         try:
             if file.data != file.former:
                 replace(file)
@@ -69,16 +69,16 @@ def write(settings: Settings, change: Change, file: FileChange) -> None:
             # Or by the next look.
             with suppress(OSError):
                 settle(administrators)
+    return number
 
 
 def put_house(
     settings: Settings, house: House, parts: Collection[str], name: str
 ) -> list[tuple[Path, bool]]:
-    """Put these parts of a house in place, out of the backup of this name.
+    """Put these parts of a house in place, from the backup of this name.
 
-    Returns the files that have changed, and whether there was one, which is kept beside it. Each is
-    a change that pages can undo. Raises what `write`
-    raises; then the parts before it are in place.
+    Returns the files that have changed, each with whether it replaced one, which is kept beside it.
+    Pages can undo each change. Raises what `write` raises; then the parts before it are in place.
     """
     changed, places = [], paths(settings)
     for secret, content in house.secrets.items() if "alerts" in parts else ():

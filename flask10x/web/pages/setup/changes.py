@@ -103,14 +103,6 @@ def make(edit: Edit) -> None:
         replays=edit.replays,
     )
     _write(edit, change)
-    g.change_made = next(
-        (
-            one.number
-            for one in administrators.administrators().changes
-            if (one.path, one.after) == (change.path, change.after)
-        ),
-        None,
-    )
     log.info("%s: %s was changed by %s", edit.path, edit.name, browser.name)
     reload(context.store().settings)
 
@@ -137,7 +129,6 @@ def undo(change: Change) -> bool:
     if before != former:
         _check(edit)
     _write(edit, replace(change, undone_ms=clock.now_ms()))
-    g.change_made = change.number
     log.info("%s: %s was taken back", path, change.name)
     reload(context.store().settings)
     return True
@@ -210,7 +201,7 @@ def _write(edit: Edit, change: Change) -> None:
     """Note the change and write its file, here and by and by on other hosts."""
     store, file = context.store(), FileChange(edit.path, edit.former, edit.data)
     try:
-        setup_files.write(store.settings, change, file)
+        g.change_made = setup_files.write(store.settings, change, file)
     except SettingsError as error:
         raise ChangedMeanwhile(str(edit.path)) from error
     try:
