@@ -17,7 +17,14 @@ from typing import IO, Any
 
 from flask10x.alerts.messages import Speaker
 from flask10x.config import secrets
-from flask10x.config.alerts.rules import Channel, Command, Ntfy, Webhook, webhook_url
+from flask10x.config.alerts.rules import (
+    Channel,
+    Command,
+    Ntfy,
+    Webhook,
+    WithUrl,
+    webhook_url,
+)
 from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import Settings
 from flask10x.errors import SettingsError
@@ -134,7 +141,7 @@ def jobs_of(
     ]
 
 
-def url_of(channel: Webhook | Ntfy) -> str:
+def url_of(channel: WithUrl) -> str:
     """Return the address of a webhook or topic; raises NotSendable when its file has none."""
     if not channel.url_file:
         return channel.url

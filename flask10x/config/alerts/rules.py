@@ -377,30 +377,30 @@ class _AnyChannel:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Webhook(_AnyChannel):
-    """A channel: signed JSON is posted to a URL; exactly one of the first two is set."""
+class WithUrl(_AnyChannel):
+    """A channel with one URL: exactly one of the first two fields is set."""
 
     url: str = _key("url", webhook_url, default="")
     url_file: str = _key("url_file", readers.secret_place, default="")
-    """A secret file with the URL, for one that carries a token."""
-    secret_file: str = _key("secret_file", readers.secret_place, default="")
-    """A path, or `credential:` and a name, as in the settings; empty: unsigned."""
+    """A secret file with the URL, if it has a token or a topic that others may not know."""
     loopback: bool = _key("loopback", readers.switch, default=True)
-    """Whether this machine itself may be the receiver: not of what a page has set up."""
+    """Whether messages may go to this machine itself. Pages set False."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ntfy(_AnyChannel):
-    """A channel: messages are published to a topic of ntfy; exactly one of the first two is set."""
+class Webhook(WithUrl):
+    """A channel: signed JSON is posted to the URL."""
 
-    url: str = _key("url", webhook_url, default="")
-    """The server and the topic: `https://ntfy.sh/a-topic-nobody-guesses`."""
-    url_file: str = _key("url_file", readers.secret_place, default="")
-    """A secret file with the URL: who knows the topic can read it."""
+    secret_file: str = _key("secret_file", readers.secret_place, default="")
+    """A path, or `credential:` and a name, as in the settings; empty: unsigned."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ntfy(WithUrl):
+    """A channel: messages are published to a topic: `https://ntfy.sh/a-topic-nobody-guesses`."""
+
     token_file: str = _key("token_file", readers.secret_place, default="")
-    """The access token, where the topic is reserved; a path, or `credential:` and a name."""
-    loopback: bool = _key("loopback", readers.switch, default=True)
-    """As of a webhook."""
+    """The access token for a reserved topic; a path, or `credential:` and a name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -505,5 +505,5 @@ CHANNELS: dict[str, tuple[type[Channel], tuple[Key, ...]]] = {
     "apprise": (Apprise, keys_of(Apprise)),
 }
 """The class of each kind of channel, and its keys."""
-KINDS_WITH_URL = ("webhook", "ntfy")
+KINDS_WITH_URL = [kind for kind, (one, _keys) in CHANNELS.items() if issubclass(one, WithUrl)]
 """The kinds with one URL, which is in the file itself or in a secret file."""

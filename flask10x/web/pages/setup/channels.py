@@ -21,7 +21,7 @@ from urllib.parse import quote, urlsplit
 from flask10x.alerts.delivery.jobs import MAX_URLS, NotSendable, trouble_of_urls, url_of
 from flask10x.alerts.words import TROUBLES
 from flask10x.config import form, house, secrets
-from flask10x.config.alerts.rules import CHANNELS, Channel, Command, Ntfy, Webhook, webhook_url
+from flask10x.config.alerts.rules import CHANNELS, Channel, Command, Webhook, WithUrl, webhook_url
 from flask10x.config.readers import WrongEntry, matching, takes
 from flask10x.config.settings import Settings
 from flask10x.config.toml import Key
@@ -233,7 +233,7 @@ def service_of(channel: Channel) -> Service | None:
     """Return what a channel goes by; None for a program, which pages do not change."""
     if isinstance(channel, Command):
         return None
-    if isinstance(channel, Webhook | Ntfy):
+    if isinstance(channel, WithUrl):
         return SERVICES["webhook" if isinstance(channel, Webhook) else "ntfy"]
     with suppress(SettingsError, UnicodeDecodeError):
         text = secrets.read_secret(channel.name, channel.urls_file).decode("utf-8-sig")
@@ -260,7 +260,7 @@ def secrets_of(
 ) -> dict[str, str]:
     """Return the texts of the secret files that these fields make, by the keys that name them."""
     # What was written by hand, or by an earlier version, may be a secret, too.
-    former = channel.url if isinstance(channel, Webhook | Ntfy) else ""
+    former = channel.url if isinstance(channel, WithUrl) else ""
     url = service.url(values) if any(values[key.name] for key in service.of_url) else former
     texts = {"urls_file" if service.kind == "apprise" else "url_file": url}
     if key := SECRET_KEYS.get(service.kind):
@@ -276,14 +276,14 @@ def leads_elsewhere(service: Service, values: Mapping[str, str], channel: Channe
     return is_typed and service.url(values) != address_of(channel)
 
 
-def address_of(channel: Channel) -> str:
+def address_of(channel: Channel | WithUrl) -> str:
     """Return the whole address of a webhook or topic, which may be secret; empty for none."""
     with suppress(NotSendable):
-        return url_of(channel) if isinstance(channel, Webhook | Ntfy) else ""
+        return url_of(channel) if isinstance(channel, WithUrl) else ""
     return ""
 
 
-def host_of(channel: Webhook | Ntfy) -> str:
+def host_of(channel: WithUrl) -> str:
     """Return where a channel leads to, without what may be secret; empty where that is unknown."""
     with suppress(ValueError):
         address = urlsplit(address_of(channel))

@@ -71,7 +71,7 @@ def _page(
     for channel in alerts.channels:
         service = channels.service_of(channel)
         label, about = t(service.label) if service else t("Program"), ""
-        if isinstance(channel, alert_rules.Webhook | alert_rules.Ntfy):
+        if isinstance(channel, alert_rules.WithUrl):
             about = channels.host_of(channel)
         elif isinstance(channel, alert_rules.Command):
             about = " ".join(channel.arguments)
