@@ -17,6 +17,7 @@ from flask10x.commands.options import progress, remark
 from flask10x.config import settings
 from flask10x.config.house import (
     PARTS,
+    READINGS,
     House,
     check,
     fitted,
@@ -36,9 +37,6 @@ from flask10x.readings.times import local_text
 from flask10x.runtime.setup_files import put_house
 from flask10x.system import backup_files
 from flask10x.system.wording import amount
-
-READINGS = "readings"
-"""The part of a backup that is the database; the others are in `config/house.py`."""
 
 
 @translated.command()

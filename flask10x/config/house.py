@@ -24,12 +24,14 @@ from flask10x.translation import message as _
 
 SECRETS = "channels"
 """The folder in the data folder with the secrets that were typed into forms."""
+READINGS = "readings"
+"""The part of a backup that is its database."""
 PARTS = {
     "stations": station_file.NAME,
     "settings": settings_file.NAME,
     "alerts": alert_file.NAME,
 }
-"""The name of each file, by the part of the house that it is."""
+"""The name of each file, by the part of a backup that it is."""
 # As `web/pages/setup/channels.py` calls the file with a secret.
 _SECRET_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}-[0-9a-f]{8}")
 _SECRET_KEYS = {

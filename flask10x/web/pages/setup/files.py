@@ -23,7 +23,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.config import house, readers
 from flask10x.config import settings as settings_file
-from flask10x.config.house import House, is_typed, secret_places
+from flask10x.config.house import READINGS, House, is_typed, secret_places
 from flask10x.config.readers import WrongEntry
 from flask10x.config.settings import KEYS, PREFIX, Settings
 from flask10x.database import engines
@@ -78,14 +78,12 @@ KINDS = {
     "house": N_("Restoring"),
 }
 """The commands by their kind, as the page calls them."""
-READINGS = "readings"
-"""The part of a backup that is its database."""
 PARTS = {
     "stations": N_("Stations"),
     "settings": N_("House and settings"),
     "alerts": N_("Alerts and notifications"),
 }
-"""The other parts, as the page calls them."""
+"""The files of a house, as the page calls them."""
 OF_UPLOADS = frozenset({"preview", "import", "check"})
 """Those that work with the files that were sent, which have to be there."""
 # A folder of ours, and a number for each file, before the names that people know.
@@ -117,22 +115,10 @@ def as_files(
     days, problem = _days(raw) if raw else (None, "")
     sent, previews = Uploads(settings.data_dir), previews_of(run)
 
-    backups: list[dict[str, Any]] = []
-    try:
-        for path in backups_of(settings):
-            backups.append(
-                {
-                    "name": path.name,
-                    "made_at": time_of_backup(path, settings.zone),
-                    "size": size(path.stat().st_size),
-                    "has_sum": checksum_path(path).is_file(),
-                    "secrets": secrets_in(path),
-                }
-            )
-    except OSError as error:
-        # `/status` has the reason, and the answer above the list.
-        log.error("The backups cannot be listed: %s", error)
-        backups = []
+    backups = [
+        one | {"has_sum": checksum_path(one["path"]).is_file(), "secrets": secrets_in(one["path"])}
+        for one in listed_backups(settings)
+    ]
     removals = None
     if days:
         try:
@@ -418,6 +404,24 @@ def backups_of(settings: Settings) -> list[Path]:
     try:
         return backup_files.finished(settings.backup_dir)[::-1]
     except FileNotFoundError:
+        return []
+
+
+def listed_backups(settings: Settings) -> list[dict[str, Any]]:
+    """Return the name, time, size and path of each backup, the newest first."""
+    try:
+        return [
+            {
+                "name": path.name,
+                "made_at": time_of_backup(path, settings.zone),
+                "size": size(path.stat().st_size),
+                "path": path,
+            }
+            for path in backups_of(settings)
+        ]
+    except OSError as error:
+        # `/status` has the reason, and the answer above the list.
+        log.error("The backups cannot be listed: %s", error)
         return []
 
 

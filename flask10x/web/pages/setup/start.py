@@ -15,14 +15,13 @@ from werkzeug.wrappers import Response
 
 from flask10x.config import towns
 from flask10x.database.error_codes import QueryTooLong, reason_of
-from flask10x.health.copies import time_of_backup
 from flask10x.readings.labels import column_name, moment, station_name
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import zone_name_of
 from flask10x.system import clock
 from flask10x.system.address import addresses
 from flask10x.system.background import Background
-from flask10x.system.wording import escape, size
+from flask10x.system.wording import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences, senders
 from flask10x.web.cards import Card, cards
@@ -76,18 +75,16 @@ def name_house() -> Response | tuple[str, int]:
             del fields["timezone"]
     if problems := house.saved(fields):
         return _page(fields=fields, problems=problems)
-    later = request.form.getlist("later")
-    changed = changes.made()
-    onward = url_for("setup.as_start", later=later, changed=changed, _anchor="board")
-    if question and town is None:
-        onward = url_for(
-            "setup.as_start",
-            change="house",
-            q=question,
-            later=later,
-            changed=changed,
-            _anchor="house",
-        )
+    # Then the page lists the towns of that name.
+    is_open = bool(question) and town is None
+    onward = url_for(
+        "setup.as_start",
+        change="house" if is_open else None,
+        q=question if is_open else None,
+        later=request.form.getlist("later"),
+        changed=changes.made(),
+        _anchor="house" if is_open else "board",
+    )
     return redirect(onward, 303)
 
 
@@ -233,19 +230,8 @@ def _backups() -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     settings, t = context.store().settings, preferences.texts()
     run = Background(settings.data_dir).current()
     said = files.said_by(run, t) if run and run.about.kind == "backup" else None
-    try:
-        backups = [
-            {
-                "name": path.name,
-                "made_at": time_of_backup(path, settings.zone),
-                "size": size(path.stat().st_size),
-            }
-            for path in files.backups_of(settings)
-        ]
-    except OSError as error:
-        log.error("The backups cannot be listed: %s", error)
-        backups = []
-    return said if said and said["mood"] != "good" else None, backups
+    shown_run = said if said and said["mood"] != "good" else None
+    return shown_run, files.listed_backups(settings)
 
 
 def _address_for_phones() -> tuple[str, Markup]:
