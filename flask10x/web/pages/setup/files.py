@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -633,9 +634,15 @@ def house_in(path: Path) -> House:
 
 def secrets_in(path: Path) -> int:
     """Return how many secrets a backup has; 0 if it can't be read."""
-    with suppress(CopyError):
-        return len(house_in(path).secrets)
+    with suppress(CopyError, OSError):
+        return _secrets_of(path, path.stat().st_mtime_ns)
     return 0
+
+
+# The page asks again each second while a command runs, and a finished backup never changes.
+@lru_cache(maxsize=100)
+def _secrets_of(path: Path, _changed_ns: int) -> int:
+    return len(house_in(path).secrets)
 
 
 def is_checked(run: Run | None) -> bool:
