@@ -37,7 +37,7 @@ from flask10x.system.wording import amount
 @translated.option(
     "--secrets",
     is_flag=True,
-    help="Put the secrets of channels into the backup that were typed into the pages.",
+    help="Include the secrets of channels that you typed into the pages.",
 )
 # For a file that a browser has sent.
 @click.option("--sent", is_flag=True, hidden=True)

@@ -86,7 +86,7 @@ def command(
 
     FILE is checked first and stays where it is. Its rows are put into a new database; what that
     replaces is kept beside it. The stations, settings, rules and channels of the backup follow
-    where this installation has none of its own; --only puts them in the place of those, too.
+    if you have none; --only replaces yours.
 
     Exit status: 4 when a file names rows that could not be taken. With --replica 1 also when a CSV
     file did not come back to the same bytes.
@@ -186,7 +186,7 @@ def _put_house(config: Settings, house: House, parts: Collection[str], file: Pat
 
 
 def _show(config: Settings, file: Path, house: House) -> None:
-    """Print what the backup has, and what is here."""
+    """Print each part of the backup beside this installation's."""
     rows = amount(copy_check.verify(file, progress).rows, "row")
     click.echo(_("{file}: whole: {rows}").format(file=file, rows=rows))
     for part, name in PARTS.items():

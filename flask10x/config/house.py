@@ -94,9 +94,9 @@ def is_typed(place: str) -> bool:
 
 
 def names_in(part: str, data: bytes | None) -> list[str]:
-    """Return what a file has, for people: stations, settings with values, rules and channels.
+    """Return the names in a file, for people: stations, settings with values, rules and channels.
 
-    An unreadable file has nothing.
+    Return an empty list for an unreadable file.
     """
     with suppress(ValueError, AttributeError):
         document = tomllib.loads((data or b"").decode())
@@ -127,7 +127,7 @@ def fitted(settings: Settings, house: House) -> House:
 
     with suppress(SettingsError, ValueError, AttributeError):
         return House(house.files | {"alerts": toml.edited(alerts, edit)}, house.secrets)
-    # `check` says what is wrong with it.
+    # `check` names the mistake.
     return house
 
 

@@ -29,7 +29,7 @@ CONTENT_MAX_BYTES, FILES_MAX = 1_000_000, 100
 
 
 def put(house: House, copy: Path) -> None:
-    """Write the house into a copy of a database, in the place of what it has of one.
+    """Write the house into a copy of a database; replace the house that the copy has.
 
     Raises sqlalchemy.exc.DBAPIError.
     """
@@ -53,7 +53,7 @@ def put_beside(copy: Path) -> None:
 
 
 def house_in(copy: Path) -> House:
-    """Return the house in a backup, or beside it; one without files if it has none.
+    """Return the house in a backup, or beside it; a house without files for an older backup.
 
     Raises CopyError when it can't be read.
     """

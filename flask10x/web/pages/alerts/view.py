@@ -230,7 +230,7 @@ def _rule(rule: Rule, alerts: ListedAlerts, reader: AlertReader) -> dict[str, ob
     }
 
 
-# Rules of what few houses have: shown where there is what they watch, or it was there.
+# Rules for replicas and copies: shown once a house has one, or had an alert of it.
 OF_COPIES = ("replica", "copies")
 # What a rule says that has nothing to watch.
 UNUSED = {

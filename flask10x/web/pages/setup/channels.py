@@ -108,7 +108,7 @@ def ntfy_url(of: Mapping[str, str]) -> str:
 def made_up_topic(seed: str, number: int) -> str:
     """Return a topic that nobody guesses, the same for a browser until the channel is there.
 
-    So who has subscribed to it gets the messages, also where the page was loaded again meanwhile.
+    So a phone that subscribed gets the messages even if the page was loaded again.
     `seed` is a secret of the browser, `number` how many channels there are.
     """
     digest = hashlib.sha256(f"topic {seed} {number}".encode()).digest()
@@ -277,7 +277,7 @@ def leads_elsewhere(service: Service, values: Mapping[str, str], channel: Channe
 
 
 def address_of(channel: Channel | WithUrl) -> str:
-    """Return the whole address of a webhook or topic, which may be secret; empty for none."""
+    """Return the whole address of a webhook or topic, which may be secret; empty if unknown."""
     with suppress(NotSendable):
         return url_of(channel) if isinstance(channel, WithUrl) else ""
     return ""

@@ -571,7 +571,7 @@ def _has_parent(settings: Settings) -> bool:
 
 
 def parts_of(settings: Settings, sent: list[Path], t: Translation) -> list[dict[str, Any]]:
-    """Return the files of the house in the backup that was sent, beside those of here."""
+    """Return each file of the house in the sent backup, with this installation's beside it."""
     if not sent:
         return []
     with speaking(t.language):

@@ -113,7 +113,7 @@ BACK = {"home.as_page": N_("Home"), "status_page.as_page": N_("Health"), **PARTS
 
 
 def place_of_return() -> tuple[str, str]:
-    """Return the view of the page from which one came, and the part of it; empty where unknown.
+    """Return the view of the page that led here, and its part; two empty texts if unknown.
 
     It is the parameter `back` of an address or a form: `setup.as_start#backup`.
     """
@@ -125,7 +125,7 @@ def place_of_return() -> tuple[str, str]:
 
 
 def back_or_to(view: str, anchor: str = "") -> Response:
-    """Redirect to the page from which one came, else to this one; it shows what was changed."""
+    """Redirect to the page that led here, or to this one; it shows the change."""
     changed = changes.made()
     onward = _address_of_return(changed) or url_for(view, changed=changed, _anchor=anchor or None)
     return redirect(onward, 303)

@@ -15,7 +15,7 @@ from flask10x.web.pages.setup import alerts_file, changes
 
 
 def sentence(change: Change, t: Translation) -> str:
-    """Return what was changed, in words, and what became of readings that were refused before."""
+    """Return a sentence about the change, and about rejected readings that it lets in."""
     words = changes.SENTENCES.get(_kind(change), "{name}: {path}")
     text = t(words, name=_named(change, t), path=Path(change.path).name)
     if not change.replays or change.undone_ms is not None:
@@ -44,7 +44,7 @@ def _named(change: Change, t: Translation) -> str:
 
 
 def _kind(change: Change) -> str:
-    """The key of its sentence: what was not there before was added."""
+    """The key of its sentence: a rule or channel that the former file lacks was added."""
     tables = {"rule": "rules", "channel": "channels"}
     if change.kind not in tables or change.name in _before(change, tables[change.kind]):
         return change.kind
@@ -52,7 +52,7 @@ def _kind(change: Change) -> str:
 
 
 def _before(change: Change, top: str) -> Mapping[str, Any]:
-    """The rules or channels that the file had before; none where it had mistakes."""
+    """The rules or channels of the former file; empty if it had mistakes."""
     with suppress(tomllib.TOMLDecodeError):
         found = tomllib.loads(change.before or "").get(top, {})
         return found if isinstance(found, dict) else {}
@@ -60,7 +60,7 @@ def _before(change: Change, top: str) -> Mapping[str, Any]:
 
 
 def _rule(change: Change, t: Translation) -> str:
-    """The rule as it is now, or was before it went; its name where neither can be read."""
+    """The rule as it is now, or before it was removed; its name if neither can be read."""
     settings = context.store().settings
     with suppress(OSError):
         file = alerts_file.load(settings)

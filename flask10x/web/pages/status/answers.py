@@ -1,6 +1,6 @@
 """The answers of the page `/status`: the findings of the checks, and what helps.
 
-What is done in the browser is a link to the place; a command is for what is not.
+A button leads to what the browser can do; a command is shown for the rest.
 
 Beside the checks of the service it answers how long readings are kept, and which alerts are active.
 """
@@ -36,7 +36,7 @@ LINKS = {
     "rejected": ("rejected.as_page", N_("Rejected readings")),
     "alerts": ("alerts.as_page", N_("Alerts")),
 }
-# Where a card leads that has a place in the settings: the view, its part, and what is done there.
+# The view that a card leads to, the part of its page, and the words of the button.
 PLACES = {
     "backed_up": [("setup.as_files", "backups", N_("Back up now"))],
     "exported": [("setup.as_files", "export", N_("Export now"))],

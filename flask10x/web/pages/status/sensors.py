@@ -1,6 +1,6 @@
-"""The rows of the page `/status`: how each station sends, on which days it did not, what is wrong.
+"""The rows of the page `/status`: the rhythm, missing days and problems of each station.
 
-What a board has sent last, and a program for it, are read when they are asked for.
+The last request of a board, and programs for it, are read only when asked for.
 """
 
 from collections.abc import Iterator, Sequence
@@ -52,7 +52,7 @@ class Strip:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SensorRow:
-    """A station, and what is wrong with it."""
+    """A station with its rhythm, days and problems."""
 
     card: Card
     usual: str
@@ -145,7 +145,7 @@ class Sensors:
 
 
 def asked_for(endpoint: str, t: Translation) -> dict[str, object]:
-    """Return what is shown of one station only when it is asked for, without a query."""
+    """Return the last request, trial and programs of one station, without a query."""
     store = context.store()
     station = store.settings.stations.by_endpoint[endpoint]
     return {
@@ -160,7 +160,7 @@ def asked_for(endpoint: str, t: Translation) -> dict[str, object]:
 def meant(unknown: UnknownName) -> tuple[str, str]:
     """Return the path of the station that may be meant, and the command that adds one of this name.
 
-    The path is empty where none is near, the command where only the path is written otherwise.
+    The path is empty if no station is near; the command is empty if only the spelling differs.
     """
     stations = context.store().settings.stations.by_endpoint
     if unknown.name in stations:

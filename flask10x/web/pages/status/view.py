@@ -1,8 +1,8 @@
 """The page `/status`: the health of the house, each station and what keeps the readings.
 
 It is for the moments in which something is wrong, so it needs no database, waits for nothing for
-long, and is always a 200: what it cannot determine it says so. The addresses of the pages that it
-replaces lead to it.
+long, and is always a 200: it shows which checks it could not make. The pages that it replaces
+redirect there.
 """
 
 from flask import Response, abort, redirect, render_template, request, url_for
