@@ -22,7 +22,7 @@ from flask10x.export.append import export
 from flask10x.recording.writer import Writer
 from flask10x.runtime.administrators import Administrators
 from flask10x.system import disk
-from flask10x.system.background import ABOUT, LOCK, OUTPUT, STATUS, About, Background
+from flask10x.system.background import ABOUT, ERRORS, LOCK, OUTPUT, STATUS, About, Background
 from flask10x.system.locks import FileLock
 from flask10x.system.uploads import NewFile, Uploads, remove_leftovers, safe_name
 from flask10x.translation import Language, of_messages, translation
@@ -496,6 +496,26 @@ def test_what_the_environment_sets_is_not_changed_here(make_app: MakeApp) -> Non
     become(client, Administrators(settings))
     text = words(client.get("/setup/files?days=500").text)
     assert "Readings are removed after 400 days" in text and "overrides this page" in text
+
+
+@pytest.mark.parametrize(
+    ("status", "stored", "outcome"),
+    [
+        (1, "", "Import: not done"),
+        (1, "BedRoomEnv.csv: 2 rows read, 2 stored", "Import: partly done"),
+        (4, "BedRoomEnv.csv: 2 rows read, 1 stored", "Import: partly done"),
+        (0, "BedRoomEnv.csv: 2 rows read, 2 stored", "Import: done"),
+    ],
+)
+@pytest.mark.usefixtures("token")
+def test_an_import_that_stored_a_file_is_not_called_undone(
+    client: FlaskClient, settings: Settings, status: int, stored: str, outcome: str
+) -> None:
+    ran(settings, "import", status, stored)
+    (settings.data_dir / "background" / ERRORS).write_text("flask10x: Plants.csv: no station")
+    text = words(client.get("/setup/files").text)
+    assert outcome in text
+    assert stored in text and "Plants.csv: no station" in text
 
 
 def test_what_was_left_goes_at_the_next_start(settings: Settings) -> None:

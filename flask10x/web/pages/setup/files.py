@@ -479,7 +479,9 @@ def environment(settings: Settings, t: Translation) -> dict[str, str]:
 def said_by(run: Run, t: Translation) -> dict[str, Any]:
     """Return what the page shows of it."""
     mood = "running" if run.is_running else "good" if run.status == 0 else "wrong"
-    if run.status == REJECTED_STATUS:
+    # An import writes a line for each file of which it stored the rows.
+    is_partial = mood == "wrong" and run.about.kind == "import" and run.output
+    if run.status == REJECTED_STATUS or is_partial:
         mood = "warn"
     # What was rejected has a link.
     errors = [line for line in _lines(run.errors) if not line.endswith(REJECTED_SUFFIX)]
