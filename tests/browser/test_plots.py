@@ -327,3 +327,27 @@ def test_labels_are_spread_as_little_as_need_be(browser: Browser) -> None:
         [[], [], 100],
     ]
     assert browser.promise(script, asked) == [[50, 20], [45, 55], [5, 20, 90], [85, 95], []]
+
+
+# The server's answer to a query that takes too long, as often as the test wants.
+TOO_SLOW = """window.slow = true;
+const fetched = window.fetch;
+window.fetch = (address, ...given) => window.slow && String(address).includes("buckets=")
+  ? Promise.resolve(new Response('{"error": "query too long"}', { status: 400 }))
+  : fetched(address, ...given);"""
+# Timers of the page stand still, so only the button asks again.
+WITHOUT_TIMERS = "window.setTimeout = () => 1;"
+
+
+@pytest.mark.parametrize("timers", ["", WITHOUT_TIMERS], ids=["by itself", "by the button"])
+def test_a_query_that_was_too_slow_is_asked_again(browser: Browser, timers: str) -> None:
+    with browser.before_scripts(TOO_SLOW + timers):
+        browser.open("/history?from=-24h")
+        again = browser.one("#charts-again")
+        browser.wait(again.is_displayed, "the button")
+        assert "could not be fetched" in browser.one("#charts-state").text
+        browser.script("window.slow = false")
+        if timers:
+            again.click()
+        browser.wait(lambda: browser.all("#plots canvas"), "the charts")
+        assert not again.is_displayed()

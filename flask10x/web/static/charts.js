@@ -22,7 +22,7 @@ const REFRESH_MS = 60_000;
 const HOUR_MS = 3_600_000;
 // The start of a range that has none; an address without one is that of the last day.
 const ALL = "all";
-// How long to wait before asking again for charts that are being prepared: at first, and at most.
+// How long to wait before asking again, after an error or while charts are being prepared: at first, and at most.
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 30_000;
 
@@ -35,7 +35,7 @@ let lookedAt = -Infinity;
 let drawnAt = 0;
 // How far the server's clock is ahead of the browser's.
 let aheadMs = 0;
-// While charts are being prepared: the next question, and the pause before the one after it.
+// The next question, if one is due by itself, and the pause before the one after it.
 let nextDraw = null;
 let pauseMs = FIRST_PAUSE_MS;
 
@@ -51,6 +51,7 @@ export function start() {
     pauseMs = FIRST_PAUSE_MS;
     draw();
   });
+  document.getElementById("charts-again").addEventListener("click", draw);
   // Nobody asks while the page is hidden; who comes back need not wait.
   document.addEventListener("visibilitychange", () => nextDraw && !document.hidden && draw());
   const folded = document.getElementById("folded");
@@ -87,7 +88,6 @@ function look(event) {
 async function draw() {
   const number = ++asked;
   const box = document.getElementById("plots");
-  const preparing = nextDraw !== null;
   clearTimeout(nextDraw);
   nextDraw = null;
   box.ariaBusy = "true";
@@ -105,7 +105,8 @@ async function draw() {
   } catch {
     if (number !== asked) return;
     say(t("The values could not be fetched. The table below has them."));
-    if (preparing) askLater();
+    document.getElementById("charts-again").hidden = false;
+    askLater();
   } finally {
     if (number === asked) box.ariaBusy = "false";
   }
@@ -229,6 +230,7 @@ function stepOf({ step, bucket_ms: bucketMs }) {
 function say(text) {
   const state = document.getElementById("charts-state");
   if (state.textContent !== text) state.textContent = text;
+  document.getElementById("charts-again").hidden = true;
 }
 
 /** Show the range that was chosen in a chart: the address changes, table and charts follow. */
