@@ -104,8 +104,7 @@ async function draw() {
     if (number === asked) redraw(answered);
   } catch {
     if (number !== asked) return;
-    say(t("The values could not be fetched. The table below has them."));
-    document.getElementById("charts-again").hidden = false;
+    say(t("The values could not be fetched. The table below has them."), true);
     askLater();
   } finally {
     if (number === asked) box.ariaBusy = "false";
@@ -227,10 +226,10 @@ function stepOf({ step, bucket_ms: bucketMs }) {
 }
 
 /** What keeps charts from being there; what they show is explained where the bar has its sign for it. */
-function say(text) {
+function say(text, hasFailed = false) {
   const state = document.getElementById("charts-state");
   if (state.textContent !== text) state.textContent = text;
-  document.getElementById("charts-again").hidden = true;
+  document.getElementById("charts-again").hidden = !hasFailed;
 }
 
 /** Show the range that was chosen in a chart: the address changes, table and charts follow. */
