@@ -1,11 +1,11 @@
 """A reader that holds an old state of the database, so that the WAL cannot begin anew."""
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from tests.e2e.service import Service, wait_until
 from tests.faults.figures import account, record
 from tests.faults.repeat import harder_promise, lasting
 from tests.faults.sender import Sender
+from tests.faults.shared_memory import FOLDER
 from tests.faults.test_kills import variant
 
 pytestmark = [pytest.mark.tools, pytest.mark.sqlite_only("the WAL beside the file")]
@@ -26,6 +27,13 @@ ALARM_BYTES = 16_000_000
 # every tenth of a second: without pauses the service would wait for the test.
 CHURN_BYTES = 1_000_000
 FOR_OTHERS_SEC = 0.2
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In memory: a commit waits for no disk there, so whoever waits does so for the reader."""
+    with TemporaryDirectory(dir=FOLDER, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def wal_bytes(service: Service) -> int:
@@ -44,27 +52,15 @@ def snapshot(database: Path) -> Iterator[None]:
 
 
 def churn(database: Path, size: int) -> None:
-    """Let the WAL grow by so many bytes, as hours of readings would: by many short commits.
-
-    It syncs the WAL outside its transactions: a disk that is slow for a moment must hold up the
-    service's commits as in hours of readings, and not while this test holds SQLite's lock, too.
-    """
+    """Let the WAL grow by so many bytes, as hours of readings would: by many short commits."""
     with closing(sqlite3.connect(database, isolation_level=None, timeout=10)) as other:
         other.execute("PRAGMA wal_autocheckpoint = 0")
-        other.execute("PRAGMA synchronous = OFF")
         other.execute("CREATE TABLE churn (bytes BLOB)")
         other.execute("INSERT INTO churn VALUES (zeroblob(?))", (CHURN_BYTES,))
         for _ in range(size // CHURN_BYTES + 1):
             other.execute("UPDATE churn SET bytes = randomblob(?)", (CHURN_BYTES,))
-            sync_wal(database)
             time.sleep(FOR_OTHERS_SEC)
         other.execute("DROP TABLE churn")
-
-
-def sync_wal(database: Path) -> None:
-    """Bring what others have written into the WAL onto the disk."""
-    with open(database.with_name(f"{database.name}-wal"), "rb") as wal:
-        os.fsync(wal.fileno())
 
 
 def lines(service: Service, level: str) -> list[str]:
