@@ -55,7 +55,7 @@ HIGHEST_COLOUR = 200
 # Rooms and things that have sensors; `web/icons.py` draws them.
 ICONS = (
     *("living", "bedroom", "kitchen", "bath", "study", "entrance", "fridge", "plant"),
-    *("outside", "garage"),
+    *("outside", "garden", "garage"),
 )
 # The reason of a fault (`readings/reasons.py`) -> whether its number is stored, with a warning.
 FAULT_CODES = {
@@ -213,7 +213,7 @@ STATION_KEYS = (
     Key("altitude_m", readers.altitude),
     Key("order", readers.whole(1, HIGHEST_ORDER)),
     Key("colour", readers.whole(1, HIGHEST_COLOUR)),
-    Key("icon", readers.one_of(ICONS)),
+    Key("icon", readers.one_of((*ICONS, "none"))),
     Key("tile_main", column),
     Key("tile_second", column),
 )

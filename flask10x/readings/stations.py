@@ -114,7 +114,7 @@ class Station:
     colour: int | None = None
     """The number of its colour on pages; None: the next that no station has, in their order."""
     icon: str = ""
-    """The name of the drawing beside its name (`config/station_keys.ICONS`); empty: none."""
+    """Its drawing on pages (`config/station_keys.ICONS`, `none`); empty: by its names."""
     tile_main: str = ""
     """The column that its tile shows large; empty: what is asked of a room first."""
     tile_second: str = ""

@@ -14,7 +14,7 @@ from flask10x.readings.labels import column_name, station_name
 from flask10x.translation import Language, Translation, translation
 from flask10x.web.captions import badge
 from flask10x.web.files import words_of
-from flask10x.web.icons import drawing
+from flask10x.web.icons import station_drawing
 from flask10x.web.page import Page
 
 LANGUAGES: dict[Language, str] = {"ja": "日本語", "en": "English"}
@@ -105,7 +105,7 @@ def _for_templates() -> dict[str, object]:
         "station_name": partial(station_name, t=t),
         "column_name": partial(column_name, t=t),
         "badge": partial(badge, t=t),
-        "drawing": drawing,
+        "station_drawing": station_drawing,
         "words_of": partial(words_of, language=t.language),
     }
 

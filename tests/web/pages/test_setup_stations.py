@@ -5,6 +5,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from flask10x.errors import SettingsError
 from flask10x.export import append
 from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.runtime.administrators import Administrators
-from flask10x.web.icons import ICONS
+from flask10x.web.icons import ICONS, drawing, named_icon
 from flask10x.web.pages.setup.station import File, edit_of, sent
 from tests.conftest import MakeApp
 from tests.contract.test_hostile import HOSTILE, MARKUP
@@ -452,6 +453,44 @@ def test_the_csv_file_of_a_hidden_measurement_stays_the_same(
 
 def test_each_icon_is_drawn() -> None:
     assert tuple(ICONS) == NAMES_OF_ICONS
+
+
+@pytest.mark.parametrize(
+    "label, label_ja, icon",
+    [
+        ("Kitchen freezer", "", "fridge"),
+        ("Cellar", "冷凍庫", "fridge"),
+        ("Bathroom", "", "bath"),
+        ("Back door", "", "entrance"),
+        ("Outdoors", "", "outside"),
+        ("North", "外気温", "outside"),
+        ("North", "赤外線", ""),
+        ("Garden", "", "garden"),
+        ("North", "庭", "garden"),
+        ("North", "家庭用", ""),
+        ("Potting table", "", ""),
+        ("Roof", "", ""),
+    ],
+)
+def test_an_icon_is_chosen_by_name(label: str, label_ja: str, icon: str) -> None:
+    one = replace(BUILT_IN.by_endpoint["data"], endpoint="x1", label=label, label_ja=label_ja)
+    assert named_icon(one) == icon
+
+
+def test_the_icon_by_name_can_be_changed_or_left_out(
+    client: FlaskClient, path: Path, token: str
+) -> None:
+    assert token
+    fridge, bath = str(drawing("fridge")), str(drawing("bath"))
+    assert save(client, "freezer", label="Freezer", icon="") == 303
+    assert fridge in client.get("/setup/stations").text
+    assert save(client, "freezer", icon="bath") == 303
+    page = client.get("/setup/stations").text
+    assert bath in page and fridge not in page
+    assert save(client, "freezer", icon="none") == 303
+    page = client.get("/setup/stations").text
+    assert bath not in page and fridge not in page
+    assert stations(path).by_endpoint["freezer"].icon == "none"
 
 
 # --- Attacks ---------------------------------------------------------------------------------

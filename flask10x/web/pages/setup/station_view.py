@@ -24,7 +24,7 @@ from flask10x.system.wording import escape
 from flask10x.translation import speaking, translation
 from flask10x.web import context, preferences, senders
 from flask10x.web.cards import cards
-from flask10x.web.icons import ICONS
+from flask10x.web.icons import ICONS, drawing, named_icon
 from flask10x.web.pages.setup import boards, changes, station, stations
 from flask10x.web.pages.setup.changes import ChangedMeanwhile
 from flask10x.web.pages.setup.page import back_or_to, blueprint, refused, shown
@@ -167,6 +167,8 @@ def _form(of: File, one: Station, fields: Fields, problems: Fields) -> tuple[str
         fields=fields,
         problems=problems,
         icons=ICONS,
+        drawing=drawing,
+        named_icon=named_icon(one),
         is_named=stations.is_named,
         band_numbers=lambda measurement: station.band_numbers(one, measurement),
         usual=lambda measurement: station.usual_bands(one, measurement),

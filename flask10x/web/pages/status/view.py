@@ -18,7 +18,6 @@ from flask10x.translation import N_
 from flask10x.web import context, preferences, programs, senders
 from flask10x.web.facts import gathered
 from flask10x.web.files import download
-from flask10x.web.icons import drawing
 from flask10x.web.page import Page
 from flask10x.web.pages.status.answers import PLACES, answers, shown
 from flask10x.web.pages.status.sensors import REJECTED_LOOKED_AT, Sensors, asked_for, meant
@@ -63,7 +62,6 @@ def as_page() -> str:
         why_no_rows=facts.reasons.get("rows", ""),
         asked=asked,
         asked_for=lambda: asked_for(asked, t),
-        drawing=drawing,
         unknown=unknown,
         senders=senders.sending(store, t) if isinstance(store, Store) else (),
         looked_at=REJECTED_LOOKED_AT,
