@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from flask10x.config.settings import Settings
@@ -102,6 +103,13 @@ PINS: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     },
 }
 PREFIXES = {"pico": "GP"}
+# Where a pin is on the boards of which all have the same: the datasheet of the Pico W (figure 2)
+# and the 40 pins of a Raspberry Pi.
+_PICO: dict[str | int, int] = {"3V3": 36, "GND": 38, 4: 6, 5: 7, 12: 16, 13: 17, 14: 19, 15: 20}
+_PICO |= {16: 21, 17: 22, 18: 24, 19: 25, 22: 29, 26: 31, 27: 32, 28: 34}
+_RASPBERRY_PI: dict[str | int, int] = {"3V3": 1, "GND": 6, 2: 3, 3: 5, 4: 7, 5: 29, 6: 31}
+_RASPBERRY_PI |= {13: 33, 17: 11, 19: 35, 22: 15, 23: 16, 27: 13}
+PLACES: Mapping[str, Mapping[str | int, int]] = {"pico": _PICO, "shell": _RASPBERRY_PI}
 # Above it a message has more measurements than a station.
 MOST_VALUES = 16
 
@@ -148,24 +156,55 @@ def body_of(board: str, sensors: list[Sensor]) -> dict[str, object]:
     return {sensor.name: dict(SENSORS[sensor.kind].values) for sensor in sensors}
 
 
-def wires(board: str, sensors: list[Sensor]) -> Iterator[tuple[str, str]]:
-    """Yield each sensor and its wires beside those of power: `SDA → GP4, SCL → GP5`."""
+class Wire(NamedTuple):
+    """A wire from a board to a sensor."""
+
+    colour: str
+    """What it carries: `power`, `ground`, `sda`, `scl` or `data`."""
+    pin: str
+    """At the board: `GP4`."""
+    place: int | None
+    """The number of this pin on the board; None where boards differ."""
+    end: str
+    """At the sensor: `SDA`."""
+
+
+def wires(board: str, sensors: list[Sensor]) -> Iterator[tuple[str, list[Wire]]]:
+    """Yield the name of each sensor and its wires; no sensor for a board without pins."""
     if (pins := PINS.get(board)) is None:
         return
-    prefix = PREFIXES.get(board, "GPIO")
     for sensor in sensors:
-        kind = SENSORS[sensor.kind]
-        if sensor.kind in ("bme280", "scd4x"):
-            sda, scl = pins["i2c"]
-            text = f"SDA → {prefix}{sda}, SCL → {prefix}{scl}"
-            text += ", SDO → 3V3" if sensor.number else ""
-        elif sensor.kind in pins:
-            pin = pins[sensor.kind][min(sensor.number, len(pins[sensor.kind]) - 1)]
-            text = f"DATA → {prefix}{pin}"
-        else:
-            text = f"ADS1115 A{sensor.number}; SDA → GPIO2, SCL → GPIO3"
+        name = SENSORS[sensor.kind].name
         alone = sensor.name == sensor.kind
-        yield kind.name if alone else f"{kind.name} {sensor.number + 1}", text
+        ends = _ends(sensor, pins)
+        yield (
+            name if alone else f"{name} {sensor.number + 1}",
+            [_wire(board, end, pin) for end, pin in ends.items()],
+        )
+
+
+def _ends(sensor: Sensor, pins: Mapping[str, tuple[int, ...]]) -> dict[str, str | int]:
+    """By each end at the sensor, the GPIO number or the name of its pin."""
+    bus = {"SDA": pins["i2c"][0], "SCL": pins["i2c"][1]}
+    power: dict[str, str | int] = {"VCC": "3V3", "GND": "GND"}
+    if sensor.kind in ("bme280", "scd4x"):
+        return power | bus | ({"SDO": "3V3"} if sensor.number else {})
+    if sensor.kind not in pins:
+        # A Raspberry Pi can't measure a voltage.
+        ads1115 = {f"ADS1115 {end}": pin for end, pin in (power | bus).items()}
+        return power | ads1115 | {"AOUT": f"ADS1115 A{sensor.number}"}
+    pin = pins[sensor.kind][min(sensor.number, len(pins[sensor.kind]) - 1)]
+    if sensor.kind == "door":
+        return {N_("one wire"): pin, N_("the other wire"): "GND"}
+    return power | {"AOUT" if sensor.kind == "soil" else "DATA": pin}
+
+
+def _wire(board: str, end: str, pin: str | int) -> Wire:
+    colours = {"3V3": "power", "GND": "ground"}
+    signal = end.removeprefix("ADS1115 ").lower()
+    colour = colours.get(str(pin)) or (signal if signal in ("sda", "scl") else "data")
+    name = pin if isinstance(pin, str) else f"{PREFIXES.get(board, 'GPIO')}{pin}"
+    return Wire(colour, name, PLACES.get(board, {}).get(pin), end)
 
 
 def program(

@@ -332,9 +332,34 @@ def test_the_program_of_a_board_reads_its_sensors(
     }  # fmt: skip
 
 
+def test_a_wire_leads_from_a_pin_to_an_end() -> None:
+    found = dict(sensors.wires("pico", sensors.sensors_of({"bme280": 2, "door": 1})))
+    assert [tuple(wire) for wire in found["BME280 2"]] == [
+        ("power", "3V3", 36, "VCC"),
+        ("ground", "GND", 38, "GND"),
+        ("sda", "GP4", 6, "SDA"),
+        ("scl", "GP5", 7, "SCL"),
+        ("power", "3V3", 36, "SDO"),
+    ]
+    # A contact at 3V3 would never be read as closed.
+    assert [(wire.colour, wire.pin) for wire in found["Door contact"]] == [
+        ("data", "GP16"),
+        ("ground", "GND"),
+    ]
+    (probe,) = dict(sensors.wires("shell", sensors.sensors_of({"soil": 1}))).values()
+    assert ("data", "ADS1115 A0", None, "AOUT") in [tuple(wire) for wire in probe]
+    assert ("sda", "GPIO2", 3, "ADS1115 SDA") in [tuple(wire) for wire in probe]
+    for board, places in sensors.PLACES.items():
+        assert len({*places.values()}) == len(places)
+        used = {pin for numbers in sensors.PINS[board].values() for pin in numbers}
+        assert used <= places.keys()
+    (_, ends), *_ = sensors.wires("esp32", sensors.sensors_of({"dht22": 1}))
+    assert {wire.place for wire in ends} == {None}
+
+
 def test_each_sensor_has_wires_and_a_name_in_both_languages(client: FlaskClient) -> None:
     t = translation("ja")
     for board in ("pico", "esp32", "esphome", "shell"):
         found = list(sensors.wires(board, sensors.sensors_of(MANY)))
-        assert len(found) == sum(MANY.values()) and all(text for _, text in found)
+        assert len(found) == sum(MANY.values()) and all(ends for _, ends in found)
     assert all(t(kind.about) != kind.about for kind in SENSORS.values())
