@@ -187,3 +187,12 @@ class StationUnknown(ImportRefused):
     def __init__(self, text: str, fitting: Iterable[str]) -> None:
         super().__init__(text)
         self.fitting = [*fitting]
+
+
+class ColumnsUnknown(ImportRefused):
+    """The header of an old file has names that are no columns of the station."""
+
+    def __init__(self, text: str, endpoint: str, names: Iterable[str]) -> None:
+        super().__init__(text)
+        self.endpoint = endpoint
+        self.names = [*names]

@@ -1,11 +1,13 @@
 """`flask10x import`: store the rows of old CSV files in the database."""
 
 import json
+import re
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from gettext import gettext as _
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -20,7 +22,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import csv_owner
 from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.errors import Flask10xError, StationUnknown
+from flask10x.errors import ColumnsUnknown, Flask10xError, StationUnknown
 from flask10x.history import days, rollups
 from flask10x.importing.importer import ImportOptions, ImportOutcome, import_file
 from flask10x.readings.times import zone_name_of
@@ -28,14 +30,25 @@ from flask10x.system.disk import size
 from flask10x.system.wording import amount
 
 FAILED_STATUS = 1
+# `2:` before what is meant for the second file only.
+OF_FILE = re.compile("[0-9]+:")
 
 
 @translated.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @translated.option(
     "--endpoint",
-    metavar="STATION",
-    help="The station of the files, where their names do not say it.",
+    "endpoints",
+    metavar="[N:]STATION",
+    multiple=True,
+    help="The station of the files, or of the Nth one, if their names do not tell it.",
+)
+@translated.option(
+    "--column",
+    "columns",
+    metavar="[N:]NAME=COLUMN",
+    multiple=True,
+    help="The column of the station for a name in the header; without COLUMN it is left out.",
 )
 @translated.option(
     "--accept-last-line",
@@ -58,11 +71,10 @@ FAILED_STATUS = 1
 )
 def command(
     files: tuple[Path, ...],
-    endpoint: str | None,
-    accept_last_line: bool,
+    endpoints: tuple[str, ...],
+    columns: tuple[str, ...],
     zone: str | None,
-    zone_is_right: bool,
-    **output: bool,
+    **flags: bool,
 ) -> None:
     """Store the rows of old CSV FILES that the database does not have yet.
 
@@ -72,31 +84,74 @@ def command(
     or another import runs.
     """
     config = settings.load()
-    check_names("--endpoint", [endpoint] if endpoint else [], config.stations.by_endpoint)
     of_files = config
     if zone is not None:
         try:
             of_files = replace(config, timezone=readers.time_zone(zone))
         except readers.WrongEntry as error:
             raise click.BadParameter(str(error), param_hint="--zone") from None
-    options = ImportOptions(endpoint, accept_last_line, zone_is_right, output["dry_run"])
-    if output["as_json"] and not output["dry_run"]:
+    if flags["as_json"] and not flags["dry_run"]:
         raise click.UsageError(_("--json goes with --dry-run only"))
-    do = partial(_import, of_files, options=options, as_json=output["as_json"])
-    if options.dry_run:
+    as_json = flags.pop("as_json")
+    tasks = [
+        (file, ImportOptions(station, columns=named, **flags))
+        for file, station, named in zip(
+            files,
+            _stations(endpoints, len(files), config),
+            _columns(columns, len(files)),
+            strict=True,
+        )
+    ]
+
+    def do(database: Database) -> list[int]:
+        return [_import(of_files, database, *task, as_json=as_json) for task in tasks]
+
+    if flags["dry_run"]:
         with opened(of_files) as database:
-            statuses = [do(database, file) for file in files]
+            statuses = do(database)
     else:
         # The lock of the export, which must not append to a file that is being read.
         running = _("an export or an import is running; this one did nothing")
         with opened_alone(config, lock="export", running=running) as database:
             # An export of another host does not take this lock.
             csv_owner.claim(config, database)
-            statuses = [do(database, file) for file in files]
+            statuses = do(database)
         if set(statuses) != {FAILED_STATUS}:
             # Without the lock: an export may run meanwhile.
             _catch_up(config)
     sys.exit(FAILED_STATUS if FAILED_STATUS in statuses else max(statuses))
+
+
+def _by_file(texts: Sequence[str], files: int, hint: str) -> list[list[str]]:
+    """Return the texts of each file: those with its number before a colon, and without one."""
+    by_file: list[list[str]] = [[] for _file in range(files)]
+    for text in texts:
+        number, _colon, rest = text.partition(":") if OF_FILE.match(text) else ("", "", text)
+        if number and not 1 <= int(number) <= files:
+            wrong = _("there is no file {number}; there are {files}")
+            raise click.BadParameter(wrong.format(number=number, files=files), param_hint=hint)
+        for of_file in [by_file[int(number) - 1]] if number else by_file:
+            of_file.append(rest)
+    return by_file
+
+
+def _stations(texts: Sequence[str], files: int, config: Settings) -> list[str | None]:
+    """Return the station of each file; None if its name is to tell it."""
+    by_file = _by_file(texts, files, "--endpoint")
+    check_names("--endpoint", chain(*by_file), config.stations.by_endpoint)
+    return [of_file[-1] if of_file else None for of_file in by_file]
+
+
+def _columns(texts: Sequence[str], files: int) -> list[dict[str, str]]:
+    """Return the columns of each file by the names in its header."""
+    found = []
+    for of_file in _by_file(texts, files, "--column"):
+        if wrong := [text for text in of_file if "=" not in text]:
+            text = _("{text} is no NAME=COLUMN").format(text=repr(wrong[0]))
+            raise click.BadParameter(text, param_hint="--column")
+        pairs = [text.rpartition("=") for text in of_file]
+        found.append({name: column for name, _sign, column in pairs})
+    return found
 
 
 def _import(
@@ -117,6 +172,8 @@ def _import(
             if isinstance(error, StationUnknown):
                 # Those whose header it has.
                 refusal["stations"] = error.fitting
+            if isinstance(error, ColumnsUnknown):
+                refusal |= {"station": error.endpoint, "unknown": error.names}
             click.echo(json.dumps(refusal))
         remark(f"{file}: {reason}")
         return FAILED_STATUS

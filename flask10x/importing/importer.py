@@ -183,6 +183,8 @@ class ImportOptions:
     """Whether a last line without an end is a row."""
     zone_is_right: bool = False
     """Whether the rows are stored although each is a stored one in another time zone."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """The station's column by a name of the header; empty: its values are left out."""
     dry_run: bool = False
     """Whether nothing is stored; rejected rows are written all the same."""
 
@@ -241,7 +243,7 @@ def import_file(
         minus_zeros=minus_zeros,
         rejected_path=rejected.path,
         endpoint=station.endpoint,
-        header=layout.header,
+        header=tuple(filter(None, layout.columns)),
         missing=layout.missing,
         first_ms=min((first for first, _last in spans), default=None),
         last_ms=max((last for _first, last in spans), default=None),
@@ -258,7 +260,7 @@ def _station(
     named = [stations.by_endpoint[endpoint]] if endpoint else stations.all
     station = next((s for s in named if endpoint or csv_lines.is_name_of(s, name)), None)
     if station is None:
-        text = _("no station has a file of this name; say which one with --endpoint")
+        text = _("no station has a file of this name: choose its station (--endpoint)")
         if fitting:
             text += _("; its header is that of {station}").format(station=endpoints)
         raise StationUnknown(text, [station.endpoint for station in fitting])
@@ -297,7 +299,7 @@ class _Import:
         header = first_line(path)
         columns = header_of(header)
         self.station = station = _station(settings.stations, path.name, columns, options.endpoint)
-        self.layout = layout = Layout(station, columns)
+        self.layout = layout = Layout(station, columns, options.columns)
         target = target_of(settings, database, station)
         rows = target.rows
         _check_zone(target, path)

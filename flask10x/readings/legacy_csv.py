@@ -7,7 +7,7 @@ under older rules, and are exported unchanged.
 import csv
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
@@ -15,7 +15,7 @@ from gettext import gettext as _
 from itertools import repeat
 from typing import Any, NamedTuple
 
-from flask10x.errors import ImportRefused
+from flask10x.errors import ColumnsUnknown, ImportRefused
 from flask10x.readings.numbers import is_minus_zero, without_minus_zero
 from flask10x.readings.stations import Station
 from flask10x.readings.times import FIRST_YEAR, HOUR_MS, LAST_YEAR
@@ -166,29 +166,41 @@ class Layout:
 
     station: Station
     header: tuple[str, ...]
+    """As the file has it."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """The column that is meant by a name of the header; empty: its values are left out."""
+    columns: tuple[str, ...] = field(init=False)
+    """The station's column of each cell, empty for one that is left out."""
 
     def __post_init__(self) -> None:
         """Raises ImportRefused when the header is not one of the station's."""
-        columns = self.station.csv_header
+        known = self.station.csv_header
+        columns = tuple(self.names.get(name, name) for name in self.header)
+        object.__setattr__(self, "columns", columns)
         if not any(self.header):
             raise ImportRefused(_("its first line is empty, it should be the header"))
-        if unknown := [name for name in self.header if name not in columns]:
+        if strange := [name for name in self.names if name not in self.header]:
+            text = _("its header has no {names}; it has {header}")
+            raise ImportRefused(text.format(names=_shown(strange), header=_shown(self.header)))
+        taken = [column for column in columns if column]
+        if unknown := [name for name in taken if name not in known]:
             text = _(
                 "its header has {names}, which {station} does not know; the columns are {known}"
             )
             names, station = _shown(unknown), self.station.endpoint
-            raise ImportRefused(text.format(names=names, station=station, known=",".join(columns)))
-        if len(set(self.header)) < len(self.header):
+            text = text.format(names=names, station=station, known=",".join(known))
+            raise ColumnsUnknown(text, station, unknown)
+        if len(set(taken)) < len(taken):
             text = _("its header has a column twice: {header}")
-            raise ImportRefused(text.format(header=",".join(self.header)))
-        if TIME_HEADER not in self.header or len(self.header) == 1:
+            raise ImportRefused(text.format(header=",".join(taken)))
+        if TIME_HEADER not in taken or len(taken) == 1:
             text = _("its header needs {column} and at least one measurement")
             raise ImportRefused(text.format(column=TIME_HEADER))
 
     @property
     def missing(self) -> tuple[str, ...]:
         """The station's columns that the file does not have."""
-        return tuple(name for name in self.station.csv_header if name not in self.header)
+        return tuple(name for name in self.station.csv_header if name not in self.columns)
 
 
 def header_of(line: bytes) -> tuple[str, ...]:
@@ -288,7 +300,7 @@ class LegacyReader:
         """
         station, width = self._layout.station, len(self._layout.header)
         commas = set(map(str.count, lines, repeat(",")))
-        if self._layout.header != station.csv_header or commas != {width - 1}:
+        if self._layout.columns != station.csv_header or commas != {width - 1}:
             raise ValueError
         if max(map(len, lines)) > LONGEST_PLAIN_LINE:
             raise ValueError
@@ -324,8 +336,8 @@ class LegacyReader:
         if len(cells) > 1:
             if len(cells) != len(layout.header):
                 raise ValueError(f"{len(cells)} cells, the header has {len(layout.header)}")
-            named = dict(zip(layout.header, cells, strict=True))
-            time_place = layout.header.index(TIME_HEADER)
+            named = dict(zip(layout.columns, cells, strict=True))
+            time_place = layout.columns.index(TIME_HEADER)
             values = [_number(m.csv_header, named.get(m.csv_header, "")) for m in measurements]
         return (layout.station.endpoint, self._times(cells[time_place]), *values)
 

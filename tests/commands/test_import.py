@@ -339,7 +339,7 @@ def test_a_file_that_fails_does_not_keep_the_others_from_being_imported(
     assert result.returncode == 1
     assert result.stdout == "PicodataX.csv: 1 row read, 1 stored, 0 present, 0 rejected\n"
     assert result.stderr == (
-        f"flask10x: {other}: no station has a file of this name; say which one with --endpoint;"
+        f"flask10x: {other}: no station has a file of this name: choose its station (--endpoint);"
         " its header is that of data\n"
         f"flask10x: {tmp_path}/none.csv: there is no such file\n" + lacks(settings, "1 row")
     )
@@ -348,6 +348,58 @@ def test_a_file_that_fails_does_not_keep_the_others_from_being_imported(
     result = run_import(settings, "--endpoint", "outside", other)
     assert result.returncode == 2
     assert "there is no 'outside'; there are: data, data2, data3, data4" in result.stderr
+
+
+def test_each_file_has_a_station_and_columns_of_its_own(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    header = "time,temp=C,note,CO2"
+    first = write(tmp_path / "first.csv", ROW)
+    second = write(
+        tmp_path / "second.csv", "2025-08-24 10:46:40,21.5,dusty,600", header, header=header
+    )
+    chosen = ["--endpoint", "data", "--endpoint", "2:data2", "--column", "2:time=current_time"]
+    chosen += ["--column", "2:temp=C=Tempereture"]
+    refused = run_import(settings, "--dry-run", "--json", *chosen, first, second)
+    assert refused.returncode == 1
+    _taken, unknown = map(json.loads, refused.stdout.splitlines())
+    assert (unknown["station"], unknown["unknown"]) == ("data2", ["note"])
+
+    result = run_import(settings, *chosen, "--column", "2:note=", first, second)
+    # The header that stands there again has no time.
+    assert result.returncode == 4
+    assert "second.csv: 2 rows read, 1 stored, 0 present, 1 rejected" in result.stdout
+    query = "SELECT endpoint, temperature, co2 FROM readings ORDER BY id"
+    assert select(database.path, query) == [("data", 2.0, None), ("data2", 21.5, 600.0)]
+
+
+@pytest.mark.parametrize(
+    "option, value, reason",
+    [
+        ("--endpoint", "3:data", "there is no file 3; there are 2"),
+        ("--endpoint", "0:data", "there is no file 0; there are 2"),
+        ("--column", "note", "'note' is no NAME=COLUMN"),
+    ],
+)
+def test_a_wrong_choice_for_a_file_names_it(
+    settings: Settings, database: Database, tmp_path: Path, option: str, value: str, reason: str
+) -> None:
+    files = write(tmp_path / NAME, ROW), write(tmp_path / "b.csv", ROW)
+    result = run_import(settings, option, value, *files)
+    assert result.returncode == 2 and reason in result.stderr
+    assert count(database) == 0
+
+
+def test_a_column_that_is_not_in_the_header_is_named(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    path = write(tmp_path / NAME, ROW)
+    result = run_import(settings, "--column", "presure=Pressure", path)
+    assert result.returncode == 1
+    assert "its header has no 'presure'; it has 'current_time', 'Pressure'" in result.stderr
+    result = run_import(settings, "--column", "Tempereture=Pressure", path)
+    assert "its header has a column twice: current_time,Pressure,Pressure" in result.stderr
+    assert count(database) == 0
 
 
 def test_a_missing_column_is_named(settings: Settings, database: Database, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_a_name_that_says_nothing(settings: Settings, database: Database, tmp_pa
     with pytest.raises(ImportRefused) as caught:
         run(settings, database, path)
     assert str(caught.value) == (
-        "no station has a file of this name; say which one with --endpoint;"
+        "no station has a file of this name: choose its station (--endpoint);"
         " its header is that of data"
     )
     assert run(settings, database, path, endpoint="data") == (1, 0, 0)

@@ -341,7 +341,7 @@ def test_two_uploads_at_once(client: FlaskClient, token: str, settings: Settings
 def test_a_preview_is_shown_and_its_import_takes_the_same_options(
     client: FlaskClient, token: str, settings: Settings, started: list[About]
 ) -> None:
-    send(client, token, ("PicodataX.csv", CSV), ("x.csv", CSV))
+    send(client, token, ("PicodataX.csv", CSV), ("x.csv", CSV), ("y.csv", CSV))
     lines = [
         {
             **{"name": "PicodataX.csv", "station": "data", "header": ["current_time", "Pressure"]},
@@ -349,22 +349,27 @@ def test_a_preview_is_shown_and_its_import_takes_the_same_options(
             **{"new": 1200, "present": 30, "rejected": 4, "removed": 0, "rejected_name": ""},
         },
         {"name": "x.csv", "refused": "no station", "stations": ["data"]},
+        {"name": "y.csv", "refused": "names", "station": "data2", "unknown": ["t °C", 'a"b']},
     ]
     ran(settings, "preview", 1, "\n".join(map(json.dumps, lines)), zone="UTC", accept="1")
     page = client.get("/setup/files").text
     text = words(page)
     for part in ("1,234", "1,200", "Missing, and empty in all rows: Tempereture", 'value="UTC"'):
         assert part in page or part in text, part
-    assert "not that of a station's file" in text
+    assert "No station has a file of this name." in text
+    assert "has no column of these names." in text
     assert '<option value="data" selected>' in page
-    form = {"token": token, "do": "import", "zone": "UTC", "endpoint": "data", "accept": "1"}
+    assert 'name="column-3-a&#34;b"' in page and '<option value="CO2">' in page
+    form = {"token": token, "do": "import", "zone": "UTC", "endpoint-2": "data", "accept": "1"}
+    form |= {"endpoint-1": "", "column-3-t °C": "Tempereture", 'column-3-a"b': "-", "column-3-": ""}
     assert client.post("/setup/files/import", data=form).status_code == 303
     sent = [str(path) for path in Uploads(settings.data_dir).files]
-    options = ["--zone=UTC", "--endpoint=data", "--accept-last-line"]
+    options = ["--zone=UTC", "--endpoint=2:data", "--column=3:t °C=Tempereture"]
+    options += ['--column=3:a"b=', "--accept-last-line"]
     assert started[-1].arguments == ["import", *options, "--", *sent]
     for name, value, reason in (
         ("zone", "Mars/Olympus", "a zone such as Asia/Tokyo is needed"),
-        ("endpoint", "--help", "There is no such station."),
+        ("endpoint-2", "--help", "There is no such station."),
     ):
         answer = client.post("/setup/files/import", data={**form, name: value})
         assert answer.status_code == 400 and reason in answer.text

@@ -85,6 +85,10 @@ PARTS = {
     "alerts": N_("Alerts and notifications"),
 }
 """The files of a house, as the page calls them."""
+# How the fields of an import are called; those of a file go on with its number, and its column.
+IMPORT_FIELDS = ("zone", "accept", "endpoint-", "column-")
+# What a form sends for a column that is not to be stored.
+LEFT_OUT = "-"
 OF_UPLOADS = frozenset({"preview", "import", "check"})
 """Those that work with the files that were sent, which have to be there."""
 # A folder of ours, and a number for each file, before the names that people know.
@@ -144,7 +148,6 @@ def as_files(
         answers={"backup": checks.backed_up(), "export": checks.exported(), "card": checks.card()},
         sent=sent.files,
         previews=previews,
-        endpoint=endpoint_of(run, previews),
         rejected=[*enumerate(rejected_of(settings))],
         zone=zone_name_of(settings.zone),
         asks_restore=is_checked(run),
@@ -335,7 +338,7 @@ def _preview(fields: Mapping[str, str]) -> AnyResponse | tuple[str, int]:
     if problems:
         return as_files(problems=problems, typed=fields)
     words = ("import", "--dry-run", "--json", *arguments, *_sent())
-    chosen = {name: fields.get(name, "") for name in ("zone", "endpoint", "accept")}
+    chosen = {name: fields[name] for name in fields if name.startswith(IMPORT_FIELDS)}
     return _started(*words, kind="preview", **chosen)
 
 
@@ -349,11 +352,20 @@ def _import_options(fields: Mapping[str, str]) -> tuple[list[str], dict[str, str
             arguments.append(f"--zone={readers.time_zone(zone)}")
         except WrongEntry as error:
             problems["zone"] = t(error.needed)
-    if endpoint := fields.get("endpoint", ""):
-        if endpoint in settings.stations.by_endpoint:
-            arguments.append(f"--endpoint={endpoint}")
-        else:
-            problems["endpoint"] = t("There is no such station.")
+    stations = settings.stations.by_endpoint
+    for number, _file in enumerate(Uploads(settings.data_dir).files, 1):
+        if endpoint := fields.get(field := f"endpoint-{number}", ""):
+            arguments.append(f"--endpoint={number}:{endpoint}")
+            if endpoint not in stations:
+                problems[field] = t("There is no such station.")
+        # The name is as the header has it, and the command looks whether there is such a column.
+        arguments += [
+            f"--column={number}:{field.removeprefix(start)}={column.removeprefix(LEFT_OUT)}"
+            for field, column in fields.items()
+            if field.startswith(start := f"column-{number}-")
+            and column
+            and "\0" not in field + column
+        ]
     if fields.get("accept"):
         arguments.append("--accept-last-line")
     if not _sent():
@@ -505,21 +517,29 @@ def _lines(text: str) -> list[str]:
 
 
 def previews_of(run: Run | None) -> list[dict[str, Any]]:
-    """Return what the last preview says of each file; empty where there was none."""
+    """Return for each file what the last preview found; empty if there was none.
+
+    `endpoint` is the station that was chosen for it, or the only one that has its header;
+    `columns` are those that were chosen, by the names in its header, and the names without one.
+    """
     if run is None or run.about.kind != "preview" or run.is_running:
         return []
     found = []
     for line in run.output.splitlines():
         with suppress(ValueError):
             found.append(dict(json.loads(line)))
+    for number, one in enumerate(found, 1):
+        fitting = one.get("stations", [])
+        only = fitting[0] if len(fitting) == 1 else ""
+        one["endpoint"] = run.about.values.get(f"endpoint-{number}") or only
+        start = f"column-{number}-"
+        chosen = {
+            field.removeprefix(start): column
+            for field, column in run.about.values.items()
+            if field.startswith(start) and column
+        }
+        one["columns"] = dict.fromkeys(one.get("unknown", []), "") | chosen
     return found
-
-
-def endpoint_of(run: Run | None, shown_previews: list[dict[str, Any]]) -> str:
-    """Return the station that was chosen, or the only one that a file without one may be of."""
-    chosen = str(run.about.values.get("endpoint", "")) if run else ""
-    fitting = [one["stations"] for one in shown_previews if "stations" in one]
-    return chosen or (fitting[0][0] if len(fitting) == 1 and len(fitting[0]) == 1 else "")
 
 
 def is_backup(files: list[Path], t: Translation) -> bool:
