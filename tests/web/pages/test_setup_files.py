@@ -1,8 +1,10 @@
 """`/setup/files`: who may do what with backups, files that are sent, and retention."""
 
+import html
 import io
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
 
+from flask10x.config import station_file
 from flask10x.config.settings import Settings
 from flask10x.config.toml import schema_line
 from flask10x.database.database import Database
@@ -379,6 +382,63 @@ def test_a_preview_is_shown_and_its_import_takes_the_same_options(
     assert client.post("/setup/files/discard", data={"token": token}).status_code == 303
     assert client.post("/setup/files/import", data=form).status_code == 400
     assert len(started) == count
+
+
+def test_a_station_is_made_of_a_file_that_no_station_has(
+    client: FlaskClient, token: str, settings: Settings, started: list[About]
+) -> None:
+    cellar = "time,Battery,t\r\n2025-08-24 10:46:40,,20.5\r\n2025-08-24 10:47:40,3.1,20.6\r\n"
+    send(client, token, ("Cellar 2.csv", cellar.encode()), ("庭.csv", cellar.encode()))
+    refused: dict[str, object] = {"refused": "no station", "stations": []}
+    names = [path.name for path in Uploads(settings.data_dir).files]
+    lines = [json.dumps({"name": name, **refused}) for name in names]
+    assert started
+    ran(settings, "preview", 1, "\n".join(lines))
+    page = client.get("/setup/files").text
+    links = re.findall(r'href="(/setup/stations/[^"]*)"', page)
+    assert [link.partition("?")[0] for link in links] == [
+        *("/setup/stations/cellar-2", "/setup/stations/sensor-6"),
+    ]
+    address = html.unescape(links[0])
+    form = client.get(address).text
+    # The first value of each column, wherever it is.
+    assert "<code>Battery</code> <small>3.1</small>" in form
+    assert "<code>t</code> <small>20.5</small>" in form
+    body = html.unescape(re.findall(r'name="body" value="([^"]*)"', form)[0])
+    seen = html.unescape(re.findall(r'name="file" value="([^"]*)"', form)[0])
+    fields = {"token": token, "file": seen, "body": body, "label": "Cellar", "take-0": "1"}
+    fields |= {"take-1": "1", "label-1": "Low", "back": "setup.as_files#import"}
+    answer = client.post("/setup/stations/cellar-2", data=fields)
+    assert answer.status_code == 303 and answer.location.startswith("/setup/files")
+    # Once it is there it is chosen, and so are the columns that it has them for.
+    known = station_file.load(settings.data_dir / "stations.toml")
+    run = Background(settings.data_dir).current()
+    one, _garden = files.previews_of(run, known)
+    assert one["endpoint"] == "cellar-2"
+    unknown = {"name": names[0], "refused": "columns", "station": "cellar-2"}
+    unknown["unknown"] = ["time", "Battery", "note"]
+    ran(settings, "preview", 1, json.dumps(unknown))
+    (one,) = files.previews_of(Background(settings.data_dir).current(), known)
+    assert one["columns"] == {"time": "current_time", "Battery": "battery_voltage", "note": ""}
+
+
+@pytest.mark.parametrize("number", ["0", "3", "x", "-1"])
+def test_a_file_that_was_not_sent_makes_no_station(
+    client: FlaskClient, token: str, number: str, started: list[About]
+) -> None:
+    send(client, token, ("a.csv", CSV))
+    assert started
+    assert client.get(f"/setup/stations/cellar?sent={number}").status_code == 404
+
+
+def test_rows_that_were_sent_are_for_administrators(
+    client: FlaskClient, make_app: MakeApp, token: str, started: list[About]
+) -> None:
+    send(client, token, ("a.csv", CSV))
+    assert started
+    stranger = make_app().test_client()
+    assert client.get("/setup/stations/cellar?sent=1").status_code == 200
+    assert stranger.get("/setup/stations/cellar?sent=1").status_code == 404
 
 
 def test_rejected_rows_are_for_administrators(

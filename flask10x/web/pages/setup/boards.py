@@ -140,7 +140,7 @@ def _wrong_path(path: str, t: Translation) -> str:
         return ""
     if ENDPOINT.fullmatch(path):
         return t("/{name} is an address of the service", name=path)
-    right = re.sub(r"[^a-z0-9_-]+", "-", path.lower()).strip("-_")
+    right = stations.proposed_endpoint(path)
     needed = t(ENDPOINT_NEEDED)
     return t("{needed}: {name}", needed=needed, name=right) if can_be_endpoint(right) else needed
 

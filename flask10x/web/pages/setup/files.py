@@ -45,6 +45,8 @@ from flask10x.health.copies import time_of_backup
 from flask10x.health.words import REASONS
 from flask10x.history.view import View
 from flask10x.readings.labels import day_of, station_name
+from flask10x.readings.legacy_csv import TIME_HEADER
+from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import zone_name_of
 from flask10x.runtime.retention import days_of, kept_since, outlooks
 from flask10x.runtime.setup_files import reload
@@ -59,7 +61,7 @@ from flask10x.translation import N_, Translation, speaking
 from flask10x.web import administrators, context, preferences, uploads
 from flask10x.web.facts import gathered
 from flask10x.web.limits import UPLOAD_MAX_BYTES, UPLOAD_PATH
-from flask10x.web.pages.setup import changes
+from flask10x.web.pages.setup import changes, stations
 from flask10x.web.pages.setup.page import back_or_to, blueprint, shown
 from flask10x.web.shell import how_it_runs, shell
 
@@ -87,6 +89,8 @@ PARTS = {
 """The files of a house, as the page calls them."""
 # How the fields of an import are called; those of a file go on with its number, and its column.
 IMPORT_FIELDS = ("zone", "accept", "endpoint-", "column-")
+# What other programs call the time of a row.
+TIME_NAMES = frozenset({"time", "timestamp", "date", "datetime", "日時", "時刻"})
 # What a form sends for a column that is not to be stored.
 LEFT_OUT = "-"
 OF_UPLOADS = frozenset({"preview", "import", "check"})
@@ -118,7 +122,7 @@ def as_files(
     checks = Checks(settings, known, t, now_ms)
     raw = request.args.get("days", "")
     days, problem = _days(raw) if raw else (None, "")
-    sent, previews = Uploads(settings.data_dir), previews_of(run)
+    sent, previews = Uploads(settings.data_dir), previews_of(run, settings.stations)
 
     backups = [
         one | {"has_sum": checksum_path(one["path"]).is_file(), "secrets": secrets_in(one["path"])}
@@ -352,11 +356,10 @@ def _import_options(fields: Mapping[str, str]) -> tuple[list[str], dict[str, str
             arguments.append(f"--zone={readers.time_zone(zone)}")
         except WrongEntry as error:
             problems["zone"] = t(error.needed)
-    stations = settings.stations.by_endpoint
     for number, _file in enumerate(Uploads(settings.data_dir).files, 1):
         if endpoint := fields.get(field := f"endpoint-{number}", ""):
             arguments.append(f"--endpoint={number}:{endpoint}")
-            if endpoint not in stations:
+            if endpoint not in settings.stations.by_endpoint:
                 problems[field] = t("There is no such station.")
         # The name is as the header has it, and the command looks whether there is such a column.
         arguments += [
@@ -516,11 +519,12 @@ def _lines(text: str) -> list[str]:
     return [OWN_FOLDER.sub("", line.removeprefix("flask10x: ")) for line in text.splitlines()]
 
 
-def previews_of(run: Run | None) -> list[dict[str, Any]]:
+def previews_of(run: Run | None, known: Stations) -> list[dict[str, Any]]:
     """Return for each file what the last preview found; empty if there was none.
 
-    `endpoint` is the station that was chosen for it, or the only one that has its header;
-    `columns` are those that were chosen, by the names in its header, and the names without one.
+    `endpoint` is the station that was chosen for it, or the only one that it can be of;
+    `proposed` the endpoint of one that is made of it. `columns` are those that were chosen, or
+    are likely, by the names in its header.
     """
     if run is None or run.about.kind != "preview" or run.is_running:
         return []
@@ -530,7 +534,11 @@ def previews_of(run: Run | None) -> list[dict[str, Any]]:
             found.append(dict(json.loads(line)))
     for number, one in enumerate(found, 1):
         fitting = one.get("stations", [])
-        only = fitting[0] if len(fitting) == 1 else ""
+        name = stations.proposed_endpoint(Path(one["name"]).stem)
+        one["proposed"] = name or f"sensor-{len(known.all) + number}"
+        # One that was made of it since.
+        made = name if name in known.by_endpoint else ""
+        only = fitting[0] if len(fitting) == 1 else made if "stations" in one else ""
         one["endpoint"] = run.about.values.get(f"endpoint-{number}") or only
         start = f"column-{number}-"
         chosen = {
@@ -538,8 +546,18 @@ def previews_of(run: Run | None) -> list[dict[str, Any]]:
             for field, column in run.about.values.items()
             if field.startswith(start) and column
         }
-        one["columns"] = dict.fromkeys(one.get("unknown", []), "") | chosen
+        station = known.by_endpoint.get(one.get("station", ""))
+        unknown = {name: _column(name, station) for name in one.get("unknown", [])}
+        one["columns"] = unknown | chosen
     return found
+
+
+def _column(name: str, station: Station | None) -> str:
+    """The column of a station that is likely meant by a name in a header; empty: none is."""
+    if name.lower() in TIME_NAMES:
+        return TIME_HEADER
+    measurements = station.measurements if station else ()
+    return next((m.csv_header for m in measurements if name in (m.path, m.column)), "")
 
 
 def is_backup(files: list[Path], t: Translation) -> bool:

@@ -22,7 +22,7 @@ from flask10x.recording import rejected
 from flask10x.runtime import setup_files
 from flask10x.system.wording import escape
 from flask10x.translation import speaking, translation
-from flask10x.web import context, preferences, senders
+from flask10x.web import administrators, context, preferences, senders
 from flask10x.web.cards import cards
 from flask10x.web.icons import ICONS, drawing, named_icon
 from flask10x.web.pages.setup import boards, changes, station, stations
@@ -96,7 +96,11 @@ def as_station(name: str) -> Answer:
     """The form of a station, or of a new one for the board that sends to this path."""
     if there := _there(name):
         return _form(*there, station.fields_of(there[1]), {})
-    candidate = stations.candidate(name)
+    number = request.args.get("sent", type=int)
+    if number is not None and administrators.browser() is not None:
+        candidate = stations.of_file(name, number)
+    else:
+        candidate = stations.candidate(name)
     return _new_station(name, candidate, stations.fields_of(candidate) if candidate else {})
 
 

@@ -1,8 +1,11 @@
 """A station that is not there yet: what it would be, as a form, and added."""
 
+import csv
 import json
+import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from flask10x.readings.stations import Measurement, Station
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedRow, Waiting
 from flask10x.recording.rejected_queue import LATEST_BODY_BYTES
+from flask10x.system.uploads import Uploads
 from flask10x.translation import Translation, speaking, translation
 from flask10x.web import context
 from flask10x.web.ingest.unknown_station import can_be_endpoint
@@ -27,6 +31,10 @@ KEYS = [
     for key in form.named(STATION_KEYS, "label", "label_ja", "csv_file", "mqtt_topic")
 ]
 """Those of a new station, of each of its measurements, and of one that has no name yet."""
+# As many rows of a CSV file are looked at for a value of each column.
+ROWS_LOOKED_AT = 50
+# As the names of endpoints have at most (`config/station_keys.ENDPOINT`).
+ENDPOINT_CHARS = 32
 LIMIT_KEYS = [
     replace(k, needed=False) for k in form.named(MEASUREMENT_KEYS, "unit", "minimum", "maximum")
 ]
@@ -90,6 +98,39 @@ def of_body(endpoint: str, raw: bytes) -> Candidate | None:
     measurements = tuple(map(_named, proposal.station.measurements))
     station = replace(proposal.station, label=label, label_ja=label_ja, measurements=measurements)
     return Candidate(endpoint, body, station, proposal.left_out)
+
+
+def of_file(endpoint: str, number: int) -> Candidate | None:
+    """Return that of the first rows of the CSV file that was sent as this number, from 1.
+
+    None as for a body, or without such a file. Raises OSError.
+    """
+    files = Uploads(context.store().settings.data_dir).files
+    if not 1 <= number <= len(files):
+        return None
+    with files[number - 1].open("rb") as file:
+        lines = file.read(LATEST_BODY_BYTES).decode("utf-8-sig", "replace").splitlines()
+    body: dict[str, float | str] = {}
+    # A sensor may have failed at the first row.
+    for row in csv.DictReader(lines[:ROWS_LOOKED_AT]):
+        for name, cell in row.items():
+            # A row with more cells than the header has a list of them, without a name.
+            if name and isinstance(cell, str) and cell.strip():
+                body.setdefault(name, _value(cell.strip()))
+    return of_body(endpoint, json.dumps(body).encode())
+
+
+def _value(cell: str) -> float | str:
+    with suppress(ValueError):
+        if math.isfinite(value := float(cell)):
+            return value
+    return cell
+
+
+def proposed_endpoint(name: str) -> str:
+    """Return the endpoint nearest to a name; empty if it has no letter of one."""
+    right = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).lstrip("-_0123456789")
+    return right[:ENDPOINT_CHARS].rstrip("-_")
 
 
 def _named(measurement: Measurement) -> Measurement:
