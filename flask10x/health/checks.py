@@ -46,7 +46,7 @@ from flask10x.health.words import HINDRANCES, REMEDIES, SERVER, WRONG_COPIES
 from flask10x.history.silence import SilenceVerdict
 from flask10x.history.view import View
 from flask10x.readings.labels import day_of, moment, station_name
-from flask10x.readings.stations import Station
+from flask10x.readings.stations import Station, is_shown
 from flask10x.readings.times import DAY_MS, SECOND_MS
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedRow, Selection
@@ -372,7 +372,8 @@ class Checks:
             waited = self._names(awaited)
             text = t("The service has just started and waits for: {names}.", names=waited)
         details = [self._silent(heard) for heard in silent]
-        details += [t("No data yet: {names}", names=self._names(never))] if never else []
+        listed = [heard for heard in never if is_shown(heard.station, has_sent=False)]
+        details += [t("No data yet: {names}", names=self._names(listed))] if listed else []
         if rejected_reading:
             if level == "good":
                 text = t("All stations are sending, but a reading was rejected in the last day.")

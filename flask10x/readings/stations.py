@@ -350,3 +350,11 @@ BUILT_IN = Stations(
         ),
     )
 )
+
+
+def is_shown(station: Station, *, has_sent: bool) -> bool:
+    """Return whether people see a station on pages.
+
+    A built-in one waits for its first reading, unless `stations.toml` changes more than its place.
+    """
+    return has_sent or replace(station, order=None) != BUILT_IN.by_endpoint.get(station.endpoint)

@@ -1,7 +1,7 @@
 """Each station now: its newest reading, whether it is silent, and a card of it for pages."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +14,7 @@ from flask10x.history.view import View
 from flask10x.readings.bands import Band, band_of
 from flask10x.readings.derived import derived_by_station
 from flask10x.readings.numbers import NO_VALUE, rounded
-from flask10x.readings.stations import Measurement, Station
+from flask10x.readings.stations import Measurement, Station, is_shown
 from flask10x.readings.times import SECOND_MS, is_date, iso_text, local_text
 from flask10x.runtime.station_watch import inactive_sec, silence_of
 from flask10x.runtime.store import Store
@@ -262,14 +262,40 @@ def trial_command() -> str:
     return f"{TRIAL} {shlex.quote(request.host_url + 'data')}"
 
 
-def cards(
-    view: View, store: Store, t: Translation, found: Sequence[Latest] | None = None
-) -> list[Card]:
-    """Return a card of each station, from its newest reading, in the order of pages.
+def shown_stations(view: View, store: Store, named: Collection[str] = ()) -> list[Station]:
+    """Return the stations that people see, in the order of pages; raises what reading raises.
 
-    `found` is what `latest` has found of all stations, where it was asked before.
+    A page also shows those that its address names: `named` are their endpoints.
     """
-    stations, now_ms, zone = store.settings.stations, view.now_ms, view.zone
+    return [
+        station
+        for station in view.stations.ordered
+        if station.endpoint in named
+        or is_shown(station, has_sent=_has_sent(station.endpoint, view, store))
+    ]
+
+
+def _has_sent(endpoint: str, view: View, store: Store) -> bool:
+    """Whether it has a reading: one that is not stored yet, or was removed since, counts."""
+    return bool(
+        store.gauges.station(endpoint).last_received_ms
+        or view.newest[endpoint].received_at is not None
+        or endpoint in view.removed
+    )
+
+
+def cards(
+    view: View,
+    store: Store,
+    t: Translation,
+    stations: Sequence[Station],
+    found: Sequence[Latest] | None = None,
+) -> list[Card]:
+    """Return a card of each of these stations, from its newest reading.
+
+    `found` is what `latest` has found of them, and maybe of others, where it was asked before.
+    """
+    derived_of, now_ms, zone = derived_by_station(view.stations), view.now_ms, view.zone
 
     def age(kind: str, seconds: int, received_at: int | None) -> Age:
         is_dated = received_at is not None and is_date(received_at)
@@ -301,7 +327,7 @@ def cards(
         station, silence, row = newest.station, newest.silence, newest.row
         seconds, received_at = silence.age_sec, row.received_at if row else None
         kind = silence.state if silence.state in ("awaited", "silent") else "age"
-        computed = derived_by_station(stations)[station.endpoint].items()
+        computed = derived_of[station.endpoint].items()
         derived = ((each.measurement, newest.derived.get(name)) for name, each in computed)
         pairs = zip(station.measurements, row.values, strict=True) if row else ()
         return Card(
@@ -313,6 +339,6 @@ def cards(
         )
 
     if found is None:
-        found = latest(view, store, stations.ordered)
+        found = latest(view, store, stations)
     of_station = {newest.station.endpoint: newest for newest in found}
-    return [card(of_station[station.endpoint]) for station in stations.ordered]
+    return [card(of_station[station.endpoint]) for station in stations]

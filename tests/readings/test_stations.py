@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from flask10x.readings.stations import BUILT_IN, Stations
+from flask10x.readings.stations import BUILT_IN, Stations, is_shown
 
 CONTRACT = {
     "data": (
@@ -137,3 +137,12 @@ def test_a_station_without_a_colour_of_its_own_has_the_next_that_is_free() -> No
         (1, 0),
     ]
     assert stations.free_colour == 14
+
+
+def test_a_built_in_station_is_shown_once_it_has_sent_or_is_made_one_of_the_house() -> None:
+    study = BUILT_IN.by_endpoint["data4"]
+    assert is_shown(study, has_sent=True) and not is_shown(study, has_sent=False)
+    # Every station has a place once one of them was moved.
+    assert not is_shown(replace(study, order=4), has_sent=False)
+    assert is_shown(replace(study, label="Study"), has_sent=False)
+    assert is_shown(replace(study, endpoint="kitchen"), has_sent=False)

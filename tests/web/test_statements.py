@@ -40,7 +40,8 @@ MOST = dict.fromkeys(ADDRESSES, 12) | {
     "/api/v1/uptime": 6,
     "/notes": 2,
     "/api/v1/notes": 2,
-    "/history/rejected": 1,
+    # Which stations have sent, for the choice of stations.
+    "/history/rejected": 2,
     "/history/rejected/json": 1,
     # Those of the checks, the shares of the days and the rhythms.
     "/status": 15 + 6 + 3,

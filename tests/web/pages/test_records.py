@@ -319,3 +319,12 @@ def test_the_limit_is_in_the_order_of_the_words(client: FlaskClient) -> None:
     ):
         page = client.get("/records?period=2025-08", headers={"Accept-Language": language}).text
         assert re.search(pattern, page, re.S)
+
+
+def test_only_stations_that_have_sent_or_are_asked_for_can_be_chosen(client: FlaskClient) -> None:
+    def chosen(address: str) -> list[str]:
+        page = client.get(address).text.partition('aria-label="Station"')[2].partition("</nav>")[0]
+        return re.findall(r"endpoint=(\w+)", page)
+
+    assert chosen(ADDRESS) == chosen("/records?period=x") == ["data2"]
+    assert chosen("/records?endpoint=data4") == ["data2", "data4"]

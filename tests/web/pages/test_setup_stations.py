@@ -18,6 +18,7 @@ from flask10x.config.settings import Settings
 from flask10x.config.station_keys import ICONS as NAMES_OF_ICONS
 from flask10x.config.toml import digest_of
 from flask10x.database.database import Database
+from flask10x.database.paths import database_path
 from flask10x.database.station_columns import add_missing
 from flask10x.errors import SettingsError
 from flask10x.export import append
@@ -27,7 +28,8 @@ from flask10x.web.icons import ICONS, drawing, named_icon
 from flask10x.web.pages.setup.station import File, edit_of, sent
 from tests.conftest import MakeApp
 from tests.contract.test_hostile import HOSTILE, MARKUP
-from tests.support.html import Outline, words
+from tests.support.html import NINE, Outline, words
+from tests.support.rows import insert_selected
 from tests.web.pages.test_administrators import become, stations_file
 
 FREEZER = """# Ours.
@@ -129,6 +131,20 @@ def test_the_list_has_all_stations_in_both_languages(client: FlaskClient, token:
     assert token in page
 
 
+def test_built_in_stations_that_have_not_sent_are_folded(client: FlaskClient, path: Path) -> None:
+    page = client.get("/setup/stations").text
+    listed, _, folded = page.partition('<details class="folded" id="built-in">')
+    assert "4 built-in stations that have not sent yet" in words(folded)
+    assert 'id="station-freezer"' in listed and 'id="station-data"' not in listed
+    assert 'href="/setup/stations/data3"' in folded
+    # A place among the others makes it no station of the house, a name does.
+    path.write_text(f'{FREEZER}\n[stations.data3]\norder = 1\n[stations.data4]\nlabel = "Study"\n')
+    page = client.get("/setup/stations").text
+    listed, _, folded = page.partition('<details class="folded" id="built-in">')
+    assert "3 built-in stations that have not sent yet" in words(folded)
+    assert 'id="station-data4"' in listed and 'href="/setup/stations/data3"' in folded
+
+
 def test_others_see_the_list_and_the_form_but_change_nothing(
     app: Flask, client: FlaskClient, path: Path, token: str
 ) -> None:
@@ -148,8 +164,14 @@ def test_others_see_the_list_and_the_form_but_change_nothing(
     assert path.read_text() == FREEZER
 
 
+@pytest.mark.usefixtures("four")
 def test_buttons_move_stations_and_pages_follow(
-    client: FlaskClient, path: Path, token: str, of: Administrators, make_app: MakeApp
+    client: FlaskClient,
+    path: Path,
+    token: str,
+    of: Administrators,
+    make_app: MakeApp,
+    settings: Settings,
 ) -> None:
     def press(button: str, name: str) -> None:
         listed = re.findall(r'name="order" value="([^"]+)"', client.get("/setup/stations").text)
@@ -175,6 +197,10 @@ def test_buttons_move_stations_and_pages_follow(
         "freezer",
     ]
     other = app_with(path, make_app).test_client()
+    # All are silent alike, as the others are.
+    columns = "endpoint, received_at, temperature"
+    values = f"VALUES ('freezer', {NINE}, -18)"
+    insert_selected(database_path(settings), (columns, values))
     health = other.get("/status").text
     places = [health.index(f' id="{name}"') for name in order(path)]
     assert places == sorted(places)

@@ -12,7 +12,7 @@ from flask10x.history.query import Query
 from flask10x.readings.derived import UNITS, Derived, measurement_of
 from flask10x.readings.labels import COLUMNS, Moments, column_name, station_name
 from flask10x.readings.numbers import NO_VALUE, read_back, rounded
-from flask10x.readings.stations import Measurement, Station, Stations
+from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import is_date, local_text
 from flask10x.runtime.retention import days_of
 from flask10x.translation import MONTHS, Translation
@@ -111,13 +111,15 @@ def _text(query: Query, name: str, value: str, t: Translation) -> str | None:
     )
 
 
-def comparisons(endpoints: Collection[str], stations: Stations, t: Translation) -> dict[str, str]:
+def comparisons(
+    endpoints: Collection[str], stations: Sequence[Station], t: Translation
+) -> dict[str, str]:
     """The choices by value: nothing, another time, or a station while the charts have only others.
 
     `endpoints` are the stations that the charts have; none of them means all.
     """
     names = {"day": t("previous day"), "week": t("previous week"), "year": t("previous year")}
-    for station in stations.all if endpoints else ():
+    for station in stations if endpoints else ():
         if station.endpoint not in endpoints:
             names.setdefault(station.endpoint, station_name(station, t))
     return {"": t("No comparison"), **names}

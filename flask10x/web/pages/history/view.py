@@ -4,7 +4,7 @@ import io
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,7 @@ from flask10x.readings.derived import (
 from flask10x.readings.labels import Moments, column_name, range_of, station_name
 from flask10x.readings.numbers import DIGITS
 from flask10x.readings.reasons import Reason
-from flask10x.readings.stations import Measurement
+from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import parse_bound
 from flask10x.system import clock
 from flask10x.translation import N_, Translation
@@ -40,7 +40,7 @@ from flask10x.web import context, preferences
 from flask10x.web.alerts import AlertReader, alerts_of_stations
 from flask10x.web.captions import OPERATORS as OPERATOR_NAMES
 from flask10x.web.captions import Link, caption, ends, printed, problems
-from flask10x.web.cards import Card, cards, is_of_sensor, trial_command
+from flask10x.web.cards import Card, cards, is_of_sensor, shown_stations, trial_command
 from flask10x.web.notes import NotesReader
 from flask10x.web.page import Page
 from flask10x.web.pages.history.model import (
@@ -114,6 +114,12 @@ class Content:
     corrections: list[Correction]
     """What was written of this time, the newest first."""
 
+    @property
+    def stations(self) -> list[Station]:
+        """Those of the cards, in the order of downloads."""
+        listed = [card.station for card in self.cards]
+        return [one for one in context.store().settings.stations.all if one in listed]
+
 
 @blueprint.get("/history")
 def as_page() -> tuple[str, int]:
@@ -137,7 +143,7 @@ def as_page() -> tuple[str, int]:
         ],
         colours=store.settings.stations.colours,
         all_stations_url=_address(_OWN, _of_all_stations()),
-        form=_form(query, details, t),
+        form=_form(query, details, content.stations, t),
         ranges=_ranges(query, now_ms, t),
         charts=_charts(t, is_corrected=content.is_corrected),
         noted={
@@ -179,8 +185,9 @@ def _query(now_ms: int) -> Query:
 
 def _content(query: Query | None, t: Translation) -> Content:
     store = context.store()
+    named = [*request.args.getlist("endpoint"), request.args.get("compare", "")]
     with context.view() as view:
-        shown = cards(view, store, t)
+        shown = cards(view, store, t, shown_stations(view, store, named))
         page = pages.page(view, query, pages.patience_sec(store.settings)) if query else None
         notes, corrections = _written(view, query) if query else ([], [])
         removed = None
@@ -302,13 +309,20 @@ def _of_all_stations() -> Pairs:
     return [pair for pair in kept if "__" not in pair[0]]
 
 
-def _form(query: Query | None, details: dict[str, str], t: Translation) -> dict[str, object]:
-    """The filters of a query, or of one that is wrong (None), with what is wrong with it."""
+def _form(
+    query: Query | None, details: dict[str, str], listed: Sequence[Station], t: Translation
+) -> dict[str, object]:
+    """The filters of a query, or of one that is wrong (None), with what is wrong with it.
+
+    The stations to choose from are those that are `listed`.
+    """
     conditions = sum("__" in name for name, value in request.args.items() if value.strip())
     stations, endpoints = context.store().settings.stations, request.args.getlist("endpoint")
 
-    # The columns that any station shows, and those that the query names.
-    named = {measurement.column for station in stations.all for measurement in station.shown}
+    # The columns that any of them shows, and those that the query names.
+    named = {measurement.column for station in listed for measurement in station.shown}
+    computed = derived_by_station(stations)
+    named |= {name for station in listed for name in computed[station.endpoint]}
     named |= {*request.args.getlist("measurement")}
     named |= {name.partition("__")[0] for name, value in _pairs() if value.strip()}
 
@@ -318,11 +332,13 @@ def _form(query: Query | None, details: dict[str, str], t: Translation) -> dict[
     return {
         "args": MultiDict(_pairs()),
         "problems": problems(details, stations, t),
-        "stations": stations.all,
+        "stations": listed,
         "columns": measurements(name for name in stations.columns if name in named),
-        "derived": measurements(derived_names(stations)),
+        "derived": measurements(name for name in derived_names(stations) if name in named),
         # Those of the derived values that conditions can compare.
-        "derived_of_reading": measurements(names_of_readings(stations)),
+        "derived_of_reading": measurements(
+            name for name in names_of_readings(stations) if name in named
+        ),
         "operators": OPERATORS.values(),
         # Each is said of every measurement.
         "operator_names": {key: t(text) for key, text in OPERATOR_NAMES.items()},
@@ -338,7 +354,7 @@ def _form(query: Query | None, details: dict[str, str], t: Translation) -> dict[
                 url=_address(_OWN, _parameters("compare") + [("compare", value)] * bool(value)),
                 is_chosen=value == request.args.get("compare", "").strip(),
             )
-            for value, name in comparisons(endpoints, stations, t).items()
+            for value, name in comparisons(endpoints, listed, t).items()
         ],
         "rejected_url": _address("rejected.as_page", _only("endpoint", "from", "to")),
     }
@@ -468,7 +484,7 @@ def _table(
         "curl": f"curl {shlex.quote(request.host_url.rstrip('/') + json_url)}",
         "updates_url": _updates_url(query),
         "last_id": content.last_id,
-        "no_rows": None if page.rows else _no_rows(query, content.newest, t, now_ms),
+        "no_rows": None if page.rows else _no_rows(query, content, t, now_ms),
     }
 
 
@@ -507,12 +523,11 @@ def _updates_url(query: Query) -> str | None:
     return _address("history.as_json", pairs)
 
 
-def _no_rows(
-    query: Query, newest: Mapping[str, int | None], t: Translation, now_ms: int
-) -> dict[str, object]:
+def _no_rows(query: Query, content: Content, t: Translation, now_ms: int) -> dict[str, object]:
     """What helps on a page without rows."""
-    time_of = Moments(query.zone, t, now_ms)
-    times = {station: newest[station.endpoint] for station in query.stations}
+    time_of, newest = Moments(query.zone, t, now_ms), content.newest
+    listed = [station for station in content.stations if station in query.stations]
+    times = {station: newest[station.endpoint] for station in listed}
     sent = [at for at in times.values() if at is not None]
     # Where nothing has ever come in, no range holds more.
     name = wider(query, max(sent), now_ms) if sent else None

@@ -27,7 +27,7 @@ from flask10x.runtime.store import Store
 from flask10x.translation import N_, Translation
 from flask10x.web.alerts import AlertReader, alerts_of_stations
 from flask10x.web.captions import badge
-from flask10x.web.cards import Age, Card, Value, cards
+from flask10x.web.cards import Age, Card, Value, cards, shown_stations
 from flask10x.web.context import alert_state
 from flask10x.web.ranges import history_url
 
@@ -364,7 +364,7 @@ CLOCK = slice(11, 16)
 
 def home(view: View, store: Store, t: Translation) -> Home:
     """Return a tile of each station that has ever sent; raises what reading raises."""
-    all_cards = cards(view, store, t)
+    all_cards = cards(view, store, t, shown_stations(view, store))
     marked = alerts_of_stations(store.settings)
     sending = [card for card in all_cards if card.silence.state != "never"]
     days = days_of(view, [(c.station, c.main.measurement.column) for c in sending if c.main])

@@ -23,12 +23,12 @@ from flask10x.history.view import View
 from flask10x.readings.labels import band_name, column_name, period_name, station_name
 from flask10x.readings.numbers import rounded, separated, with_digits
 from flask10x.readings.reasons import Reason
-from flask10x.readings.stations import Measurement
+from flask10x.readings.stations import Measurement, Station
 from flask10x.readings.times import DAY_MS, HOUR_MS, local_text
 from flask10x.translation import N_, Translation
 from flask10x.web import context
 from flask10x.web.captions import Link, problems
-from flask10x.web.cards import main_measurement
+from flask10x.web.cards import main_measurement, shown_stations
 from flask10x.web.parameters import Parameters
 from flask10x.web.ranges import history_url
 
@@ -58,7 +58,8 @@ def records_query(view: View, *, is_page: bool) -> RecordsQuery:
     first = stations.all[0]
     # Which stations have sent is read only where it matters.
     if parameters.text("endpoint") is None:
-        sent = [s for s in stations.all if view.newest[s.endpoint].received_at is not None]
+        listed = shown_stations(view, context.store()) if is_page else stations.all
+        sent = [s for s in listed if view.newest[s.endpoint].received_at is not None]
         if is_page:
             sent = [s for s in sent if main_measurement(s).unit == TEMPERATURE] or sent
         first = (*sent, first)[0]
@@ -125,9 +126,11 @@ KINDS = {
 }
 
 
-def form(question: RecordsQuery, t: Translation, now_ms: int) -> dict[str, object]:
-    """What can be chosen beside this table."""
-    zone, stations = context.store().settings.zone, context.store().settings.stations.all
+def form(
+    question: RecordsQuery, stations: Sequence[Station], t: Translation, now_ms: int
+) -> dict[str, object]:
+    """What can be chosen beside this table: one of these stations, a measurement, a period."""
+    zone = context.store().settings.zone
     month, limit = periods.month_of(now_ms, zone), question.limit
     period = question.period if question.period != ALL else month
     is_month, is_year = len(question.period) == MONTH_CHARS, question.period.isdigit()
@@ -181,14 +184,16 @@ def _usual_limits(question: RecordsQuery, t: Translation) -> list[Link]:
     return choices
 
 
-def form_of_errors(details: dict[str, str], t: Translation) -> dict[str, object]:
+def form_of_errors(
+    details: dict[str, str], stations: Sequence[Station], t: Translation
+) -> dict[str, object]:
     """The stations to begin again with, and what was wrong."""
-    stations, path = context.store().settings.stations, url_for("records.as_page")
+    path, every = url_for("records.as_page"), context.store().settings.stations
     links = [
         Link(name=station_name(station, t), url=f"{path}?endpoint={station.endpoint}")
-        for station in stations.all
+        for station in stations
     ]
-    return {"stations": links, "problems": problems(details, stations, t)}
+    return {"stations": links, "problems": problems(details, every, t)}
 
 
 def table(

@@ -9,6 +9,7 @@ from flask10x.history.period_tables import period_table
 from flask10x.history.periods import month_of
 from flask10x.translation import N_
 from flask10x.web import context, preferences
+from flask10x.web.cards import shown_stations
 from flask10x.web.files import download
 from flask10x.web.page import Page
 from flask10x.web.pages.records import model
@@ -20,13 +21,16 @@ blueprint = Page("records", __name__, text=N_("Records"), place="head")
 @blueprint.get("/records")
 def as_page() -> tuple[str, int]:
     """The table and what can be chosen; 400 with the choice when the query is wrong."""
-    t = preferences.texts()
+    t, store = preferences.texts(), context.store()
     with context.view() as view:
+        stations = shown_stations(view, store, request.args.getlist("endpoint"))
         try:
             question = records_query(view, is_page=True)
         except QueryError as error:
-            form = model.form_of_errors(error.details, t)
+            form = model.form_of_errors(error.details, stations, t)
             return render_template("records/template.html", form=form, table=None), 400
+        if not stations:
+            return render_template("records/template.html", form={}, table=None), 200
         table, this_month = period_table(view, question), month_of(view.now_ms, view.zone)
         is_opened = question.period != this_month and not request.args.get("period", "").strip()
         # A house that is new has nothing in the month before.
@@ -34,7 +38,8 @@ def as_page() -> tuple[str, int]:
             question = replace(question, period=this_month)
             table = period_table(view, question)
         now_ms = view.now_ms
-    form, shown = model.form(question, t, now_ms), model.table(question, table, t, now_ms)
+    form = model.form(question, stations, t, now_ms)
+    shown = model.table(question, table, t, now_ms)
     return render_template("records/template.html", form=form, table=shown), 200
 
 

@@ -24,7 +24,7 @@ from flask10x.system.background import Background
 from flask10x.system.wording import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences, senders
-from flask10x.web.cards import Card, cards
+from flask10x.web.cards import Card, cards, shown_stations
 from flask10x.web.pages.setup import (
     alerts_file,
     changes,
@@ -198,7 +198,7 @@ def _cards(t: Translation) -> list[Card]:
     store = context.store()
     try:
         with context.view() as view:
-            return cards(view, store, t)
+            return cards(view, store, t, shown_stations(view, store))
     except (*UNREADABLE, QueryTooLong) as error:
         log.error("Cannot read the database: %s", reason_of(error))
         return []

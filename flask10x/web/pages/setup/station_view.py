@@ -17,13 +17,13 @@ from flask10x.config.readers import WrongEntry
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.errors import LockTimeout, SettingsError
 from flask10x.readings.labels import column_name, station_name
-from flask10x.readings.stations import Station
+from flask10x.readings.stations import Station, is_shown
 from flask10x.recording import rejected
 from flask10x.runtime import setup_files
 from flask10x.system.wording import escape
 from flask10x.translation import speaking, translation
 from flask10x.web import administrators, context, preferences, senders
-from flask10x.web.cards import cards
+from flask10x.web.cards import cards, shown_stations
 from flask10x.web.icons import ICONS, drawing, named_icon
 from flask10x.web.pages.setup import boards, changes, station, stations
 from flask10x.web.pages.setup.changes import ChangedMeanwhile
@@ -39,16 +39,23 @@ log = logging.getLogger(__name__)
 
 @blueprint.get("/setup/stations")
 def as_stations() -> tuple[str, int]:
-    """All stations, and the boards that send to paths of none."""
+    """All stations, the built-in ones without a reading folded, and boards of no station."""
     store, t, of = context.store(), preferences.texts(), station.file()
     other, cards_of = translation("en" if t.language == "ja" else "ja"), {}
+    # Where that cannot be read, none is folded.
+    heard = {*of.stations.by_endpoint}
     try:
         with context.view() as view:
-            cards_of = {card.station.endpoint: card for card in cards(view, store, t)}
+            listed = shown_stations(view, store)
+            cards_of = {card.station.endpoint: card for card in cards(view, store, t, listed)}
+            heard = {*cards_of}
     except (*UNREADABLE, QueryTooLong) as error:
         log.error("Cannot read the database: %s", reason_of(error))
-    rows = []
+    rows, folded = [], []
     for one in of.stations.ordered:
+        if not is_shown(one, has_sent=one.endpoint in heard):
+            folded.append(one)
+            continue
         card, shown_first = cards_of.get(one.endpoint), []
         if card is not None and card.values:
             # As it will be, where the workers still have the former file.
@@ -69,6 +76,7 @@ def as_stations() -> tuple[str, int]:
         "setup/stations.html",
         senders=senders.sending(store, t),
         rows=rows,
+        folded=folded,
         seen=changes.seen(of.data),
     )
 

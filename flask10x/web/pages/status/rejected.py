@@ -1,13 +1,17 @@
 """Rejected readings as a page and as JSON (docs/en/explanation/rejected-readings.md)."""
 
+from collections.abc import Sequence
+
 from flask import Response, render_template, request, url_for
 
 from flask10x.database.cursors import Cursor
 from flask10x.errors import QueryError
 from flask10x.history.parameters import QueryDefaults, parse_query
 from flask10x.history.query import Query
+from flask10x.history.view import View
 from flask10x.readings.labels import Moments, column_name, station_name
 from flask10x.readings.reasons import Reason, for_people, in_language
+from flask10x.readings.stations import Station
 from flask10x.readings.times import local_text
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedPage, RejectedRow, Selection
@@ -16,6 +20,7 @@ from flask10x.system.wording import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import context, json_text, preferences
 from flask10x.web.captions import caption, problems
+from flask10x.web.cards import shown_stations
 from flask10x.web.page import Page
 from flask10x.web.shell import shell
 
@@ -32,7 +37,8 @@ NO_MEASUREMENTS = Reason("no_measurements")
 def as_json() -> Response:
     """An array, the newest first; the neighbouring pages are in the Link header."""
     query = _query(JSON)
-    page = _page(query)
+    with context.view() as view:
+        page = _page(view, query)
     answer = json_text.answer([_as_object(reading) for reading in page.rows])
     ends = (("next", page.older), ("prev", page.newer))
     links = [f'<{_url("as_json", query, at)}>; rel="{name}"' for name, at in ends if at]
@@ -44,11 +50,14 @@ def as_json() -> Response:
 @blueprint.get("/history/rejected")
 def as_page() -> tuple[str, int]:
     """The same as a table for people."""
-    try:
-        query = _query(HTML)
-        page = _page(query)
-    except QueryError as error:
-        return render_template("status/rejected.html", **_form(error.details)), 400
+    with context.view() as view:
+        stations = shown_stations(view, context.store(), request.args.getlist("endpoint"))
+        try:
+            query = _query(HTML)
+        except QueryError as error:
+            form = _form(stations, error.details)
+            return render_template("status/rejected.html", **form), 400
+        page = _page(view, query)
     urls = {
         "older": page.older and _url("as_page", query, page.older),
         "newer": page.newer and _url("as_page", query, page.newer),
@@ -58,12 +67,12 @@ def as_page() -> tuple[str, int]:
     time_of = Moments(query.zone, t, now_ms, with_second=True)
     rows = [_as_cells(reading, time_of, t) for reading in page.rows]
     shown = {"query": query, "caption": caption(query, t, now_ms), "rows": rows}
-    return render_template("status/rejected.html", **_form({}), **shown, urls=urls), 200
+    return render_template("status/rejected.html", **_form(stations, {}), **shown, urls=urls), 200
 
 
-def _query(view: QueryDefaults) -> Query:
+def _query(defaults: QueryDefaults) -> Query:
     pairs = list(request.args.items(multi=True))
-    query = parse_query(pairs, context.store().settings, clock.now_ms(), view)
+    query = parse_query(pairs, context.store().settings, clock.now_ms(), defaults)
     errors = {each.name: NO_MEASUREMENTS for each in query.filters}
     errors |= {"measurement": NO_MEASUREMENTS} if query.narrowed else {}
     errors |= {"incomplete": NO_MEASUREMENTS} if query.incomplete else {}
@@ -74,14 +83,13 @@ def _query(view: QueryDefaults) -> Query:
     return query
 
 
-def _page(query: Query) -> RejectedPage:
+def _page(view: View, query: Query) -> RejectedPage:
     selection = Selection(
         endpoints=query.endpoints,
         since_ms=query.since.ms if query.since else None,
         until_ms=query.until.ms if query.until else None,
     )
-    with context.view() as view:
-        return rejected.page(view.connection, selection, query.cursor, query.limit or DEFAULT_LIMIT)
+    return rejected.page(view.connection, selection, query.cursor, query.limit or DEFAULT_LIMIT)
 
 
 def _url(view: str, query: Query, cursor: Cursor | None) -> str:
@@ -133,8 +141,8 @@ def _in_language(reason: str, t: Translation) -> dict[str, str]:
     return {"text": escape(text), "lang": "en" if text == reason else t.language}
 
 
-def _form(errors: dict[str, str]) -> dict[str, object]:
-    stations = context.store().settings.stations
-    wrong = problems(errors, stations, preferences.texts())
-    replay = shell(context.store().settings).flask10x("rejected", "replay")
-    return {"args": request.args, "problems": wrong, "stations": stations.all, "replay": replay}
+def _form(stations: Sequence[Station], errors: dict[str, str]) -> dict[str, object]:
+    settings = context.store().settings
+    wrong = problems(errors, settings.stations, preferences.texts())
+    replay = shell(settings).flask10x("rejected", "replay")
+    return {"args": request.args, "problems": wrong, "stations": stations, "replay": replay}

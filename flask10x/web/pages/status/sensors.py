@@ -21,7 +21,7 @@ from flask10x.system.last_requests import UnknownName
 from flask10x.system.wording import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import context, programs
-from flask10x.web.cards import Card, Latest, Value, cards
+from flask10x.web.cards import Card, Latest, Value, cards, shown_stations
 from flask10x.web.programs import KINDS
 
 # A difference below this is the way of a request, not a clock.
@@ -93,8 +93,8 @@ class Sensors:
     strangers: int = 0
     """How many readings of the last 30 days were rejected that are of no station."""
 
-    def read(self, view: View, found: Sequence[Latest], t: Translation) -> None:
-        """Read it; raises what reading raises."""
+    def read(self, view: View, found: Sequence[Latest], asked: str, t: Translation) -> None:
+        """Read it, also of a station that is `asked` for; raises what reading raises."""
         store, now_ms = context.store(), view.now_ms
         rhythm_of = rhythms(view.connection, view.stations.all, now_ms)
         warnings = counters.values_like(view.connection, WARNINGS)
@@ -135,7 +135,10 @@ class Sensors:
                 ],
             )
 
-        self.rows = sorted(map(row, cards(view, store, t, found)), key=lambda each: each.place)
+        # A board whose readings are all rejected is looked for here.
+        named = {asked, *(each.endpoint for each in recent)}
+        listed = cards(view, store, t, shown_stations(view, store, named), found)
+        self.rows = sorted(map(row, listed), key=lambda each: each.place)
         self.is_prepared = of_days.is_prepared
         known = view.stations.by_endpoint
         self.strangers = sum(each.endpoint not in known for each in recent)

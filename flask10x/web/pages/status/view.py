@@ -37,8 +37,8 @@ def as_page() -> str:
     `sensor` asks for what a station has sent last, and for the programs of its board.
     """
     store, t, now_ms = context.store_or_waiting(), preferences.texts(), clock.now_ms()
-    sensors = Sensors()
-    facts = gathered(store, now_ms, lambda view, found: sensors.read(view, found, t))
+    sensors, asked = Sensors(), request.args.get("sensor", "")
+    facts = gathered(store, now_ms, lambda view, found: sensors.read(view, found, asked, t))
     page = answers(store, facts, t, now_ms)
     worst = max((answer.level for answer in page), key=LEVELS.index)
     # What is not in use is no worry.
@@ -46,7 +46,7 @@ def as_page() -> str:
     named = [answer for level in ("wrong", "warn") for answer in page if answer.level == level]
     if whole == "unknown":
         named = [answer for answer in page if answer.level == whole]
-    asked, unknown = request.args.get("sensor", ""), []
+    unknown = []
     if isinstance(store, Store):
         unknown = [(each, *meant(each)) for each in senders.unknown_names(store)]
     return render_template(

@@ -29,6 +29,7 @@ def spans(client: FlaskClient, query: str = "") -> list[dict[str, object]]:
     return found
 
 
+@pytest.mark.usefixtures("four")
 def test_an_alert_is_on_the_card_of_its_station(client: FlaskClient, rows: AlertRows) -> None:
     assert all("alerted" not in card for card in cards(client).values())
     silent = rows.alert("silence", "data3")

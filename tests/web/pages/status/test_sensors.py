@@ -17,6 +17,7 @@ from flask10x.config.settings import Settings
 from flask10x.database import station_columns
 from flask10x.database.database import Database
 from flask10x.readings.parse import Reading
+from flask10x.readings.times import DAY_MS
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedReading
 from flask10x.recording.shared_queue import WorkerSlot
@@ -122,7 +123,8 @@ def test_how_often_it_sends_is_said_of_what_was_looked_at(
     few = [Reading("data3", now_ms - n * 60_000, (1.0, 2.0, 3.0, 4.0)) for n in range(100)]
     jittery = [Reading("data4", now_ms - n * n * 500, (1.0,) * 6) for n in range(9)]
     with database.commit() as connection:
-        insert_readings(connection, [*many, *few, *jittery])
+        old = Reading("data2", now_ms - 2 * DAY_MS, (650.0, 26.5, 48.0, 996.5, 30_000.0))
+        insert_readings(connection, [old, *many, *few, *jittery])
     # The 2,000th is 1,999 intervals old.
     since = datetime.fromtimestamp((now_ms - 1999 * 30_000) / 1000, ZoneInfo("Asia/Tokyo"))
     # With a year only in the first hours of a new one.
@@ -334,7 +336,8 @@ def test_a_line_has_value_age_interval_and_what_was_rejected(
     rows = rows_of(page(client))
     assert re.match(r"Outside 2\.7 °C [789] s ago every 60 s –$", rows["data3"])
     assert rows["data2"] == "Bedroom no data yet 2 rejected"
-    assert rows["data"] == "Pico no data yet –"
+    # The page asks for it; what never sent and is not asked for is not there.
+    assert rows["data"] == "Pico no data yet –" and "data4" not in rows
 
 
 def test_what_is_wrong_comes_first(client: FlaskClient, database: Database, gauges: Gauges) -> None:
@@ -345,7 +348,8 @@ def test_what_is_wrong_comes_first(client: FlaskClient, database: Database, gaug
     gauges.note_received("data3", clock.monotonic_ms())
     gauges.note_received("data4", clock.monotonic_ms() - 9_000_000)
     text = page(client)
-    assert list(rows_of(text)) == ["data4", "data3", "data", "data2"]
+    # The page asks for one that has never sent.
+    assert list(rows_of(text)) == ["data4", "data3", "data"]
     assert '<details class="row bad" id="data4">' in text
     assert '<details class="row" id="data3">' in text
 
