@@ -216,6 +216,7 @@ STATION_KEYS = (
     Key("icon", readers.one_of((*ICONS, "none"))),
     Key("tile_main", column),
     Key("tile_second", column),
+    Key("hidden", readers.switch),
 )
 MEASUREMENT_KEYS = (
     Key("path", path, default=_ITSELF, fixed=True),

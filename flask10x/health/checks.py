@@ -371,7 +371,9 @@ class Checks:
             level = "unknown"
             waited = self._names(awaited)
             text = t("The service has just started and waits for: {names}.", names=waited)
-        details = [self._silent(heard) for heard in silent]
+        # What is missed is told, also of a station that pages leave out.
+        told = [h for h in silent if h.silence.is_missed or is_shown(h.station, has_sent=True)]
+        details = [self._silent(heard) for heard in told]
         listed = [heard for heard in never if is_shown(heard.station, has_sent=False)]
         details += [t("No data yet: {names}", names=self._names(listed))] if listed else []
         if rejected_reading:

@@ -119,6 +119,8 @@ class Station:
     """The column that its tile shows large; empty: what is asked of a room first."""
     tile_second: str = ""
     """The column beside that; empty: what is asked next."""
+    hidden: bool = False
+    """Whether pages leave it out; boards, programs and CSV files know it as any other."""
     columns: tuple[str, ...] = field(init=False)
     csv_header: tuple[str, ...] = field(init=False)
 
@@ -357,4 +359,6 @@ def is_shown(station: Station, *, has_sent: bool) -> bool:
 
     A built-in one waits for its first reading, unless `stations.toml` changes more than its place.
     """
+    if station.hidden:
+        return False
     return has_sent or replace(station, order=None) != BUILT_IN.by_endpoint.get(station.endpoint)

@@ -24,6 +24,7 @@ from flask10x.recording.writer import Writer
 from flask10x.runtime.store import Store
 from flask10x.system.gauges import Gauges
 from flask10x.web.pages.history import view as history_page
+from tests.conftest import MakeApp
 from tests.support.html import MINUTE, NINE, Outline, body_rows, table_names, words
 from tests.support.rows import insert_readings, pico
 
@@ -577,3 +578,28 @@ def test_the_files_are_of_the_view_of_the_last_month_and_of_everything(
         assert len(found) == 3
         assert all("endpoint=data2" in href for href in found)
         assert ["from=" in href for href in found] == [True, True, False]
+
+
+@pytest.mark.usefixtures("four")
+def test_a_hidden_station_is_left_out_unless_the_address_names_it(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    file = tmp_path / "hidden.toml"
+    file.write_text("[stations.data3]\nhidden = true\n", encoding="utf-8")
+    client = make_app(STATIONS=str(file)).test_client()
+    page = client.get("/history?from=all").text
+    assert "Outside" not in words(page) and "Bedroom" in words(page)
+    assert "all stations" in words(page)
+    # Charts, newer readings and files have the others; the page itself goes on naming none.
+    address = unescape(page.partition('data-series="')[2].partition('"')[0])
+    assert address == "/history/series?endpoint=data&endpoint=data2&endpoint=data4"
+    lines = client.get(address).get_json()["series"]
+    assert {line["endpoint"] for line in lines} == {"data", "data2", "data4"}
+    assert "endpoint=data3" not in page and "/history?endpoint=data&amp;endpoint=data2" not in page
+    named = words(client.get("/history?from=all&endpoint=data3").text)
+    assert "Outside" in named and "30.2" in named
+    for path in ("/", "/records", "/status", "/history/rejected"):
+        assert "Outside" not in words(client.get(path).text), path
+    # Programs see no difference.
+    assert "data3" in client.get("/api/v1/latest").get_json()["stations"]
+    assert client.get("/history.csv").text.count("data3") == 1

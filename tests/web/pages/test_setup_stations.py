@@ -698,3 +698,14 @@ def test_a_path_in_the_address_is_no_station(client: FlaskClient, path: Path, to
     for name in ("..%2Ffreezer", "Freezer", "freezer%00", "%2Fetc%2Fpasswd", "freezer;x"):
         assert client.post(f"/setup/stations/{name}", data=form).status_code == 404
     assert token and path.read_text() == FREEZER
+
+
+def test_a_hidden_station_can_be_shown_again(client: FlaskClient, path: Path, token: str) -> None:
+    assert token and save(client, "freezer", hidden="on") == 303
+    assert stations(path).by_endpoint["freezer"].hidden
+    assert "/freezer · hidden" in words(client.get("/setup/stations").text)
+    assert 'name="hidden" value="on" checked' in client.get("/setup/stations/freezer").text
+    form = form_of(client, "freezer")
+    del form["hidden"]
+    assert client.post("/setup/stations/freezer", data=form).status_code == 303
+    assert not stations(path).by_endpoint["freezer"].hidden

@@ -180,7 +180,20 @@ def as_qr_code() -> Response:
 
 def _query(now_ms: int) -> Query:
     pairs = [pair for pair in _pairs() if not _is_all(pair)]
-    return parse_query(pairs, context.store().settings, now_ms, HTML)
+    query = parse_query(pairs, context.store().settings, now_ms, HTML)
+    return replace(query, endpoints=query.endpoints or _not_hidden())
+
+
+def _not_hidden() -> tuple[str, ...]:
+    """The stations of a page that names none, where some are hidden; empty: all of them."""
+    stations = context.store().settings.stations.all
+    shown = tuple(station.endpoint for station in stations if not station.hidden)
+    return () if _only("endpoint") or len(shown) == len(stations) else shown
+
+
+def _as_named(query: Query) -> Query:
+    """The query with the stations that the address of the page names."""
+    return replace(query, endpoints=()) if _not_hidden() else query
 
 
 def _content(query: Query | None, t: Translation) -> Content:
@@ -279,6 +292,7 @@ def _ranged(start: str | None, end: str | None = None) -> str:
 def _same_query(endpoint: str, query: Query, cursor: Cursor | None = None, **more: str) -> str:
     """The same query at another route; a time counted back from now is fixed."""
     own_page = endpoint == _OWN
+    query = _as_named(query) if own_page else query
     order = not own_page or query.order != HTML.order
     text = query.query_string(cursor, limit=own_page, order=order, compare=own_page)
     is_all = query.since is None and query.until is None
@@ -386,7 +400,7 @@ def _ranges(query: Query | None, now_ms: int, t: Translation) -> dict[str, objec
     return shown | {
         "dates": "" if until_now else dates,
         "period": period(query, now_ms, zone, t),
-        "printed": printed(query, now_ms, t),
+        "printed": printed(_as_named(query), now_ms, t),
         "earlier": earlier and _ranged(*earlier),
         "later": later and _ranged(*later),
     }
@@ -421,6 +435,7 @@ def _charts(t: Translation, *, is_corrected: bool) -> dict[str, object]:
         },
     }
     series = _parameters("order", "limit", "cursor", *HTML.parameters - SERIES.parameters)
+    series += [("endpoint", endpoint) for endpoint in _not_hidden()]
     return {
         "are_installed": CHARTS.is_file(),
         # In a checkout another thing brings the library than in a package.
@@ -458,7 +473,7 @@ def _table(
         first_ms, last_ms = (end.ms // MINUTE_MS * MINUTE_MS for end in (fixed.since, fixed.until))
         shared_period = range_of(first_ms, last_ms + MINUTE_MS - 1, query.zone, t, now_ms)
     return {
-        "caption": caption(query, t, now_ms),
+        "caption": caption(_as_named(query), t, now_ms),
         "n": len(page.rows),
         # How far a search that ended early has looked.
         "reached": None if page.reached is None else time_of(page.reached),
@@ -519,6 +534,7 @@ def _updates_url(query: Query) -> str | None:
         return None
     of_readings = query.of_readings()
     pairs = _parameters("order", "limit", "cursor", "measurement", *HTML.parameters)
+    pairs += [("endpoint", endpoint) for endpoint in _not_hidden()]
     pairs += [("measurement", name) for name in (*of_readings.measurements, *of_readings.derived)]
     return _address("history.as_json", pairs)
 

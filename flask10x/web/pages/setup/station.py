@@ -30,7 +30,7 @@ FREE_BANDS = 2
 KEYS = form.named(
     STATION_KEYS,
     *("label", "label_ja", "icon", "tile_main", "tile_second", "chart", "interval_sec"),
-    *("altitude_m", "outside"),
+    *("altitude_m", "outside", "hidden"),
 )
 """Those of a station that the form has, and those of each of its measurements."""
 LIMITS = ("minimum", "maximum")

@@ -46,14 +46,16 @@ def as_stations() -> tuple[str, int]:
     heard = {*of.stations.by_endpoint}
     try:
         with context.view() as view:
-            listed = shown_stations(view, store)
+            hidden = [one.endpoint for one in view.stations.all if one.hidden]
+            listed = shown_stations(view, store, hidden)
             cards_of = {card.station.endpoint: card for card in cards(view, store, t, listed)}
             heard = {*cards_of}
     except (*UNREADABLE, QueryTooLong) as error:
         log.error("Cannot read the database: %s", reason_of(error))
     rows, folded = [], []
     for one in of.stations.ordered:
-        if not is_shown(one, has_sent=one.endpoint in heard):
+        # Here one that is hidden can be shown again.
+        if not one.hidden and not is_shown(one, has_sent=one.endpoint in heard):
             folded.append(one)
             continue
         card, shown_first = cards_of.get(one.endpoint), []
