@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tests.browser.chromium import Browser
 from tests.e2e.service import Service
 from tests.support import bedroom
 from tests.support.rows import insert_selected
@@ -69,6 +70,11 @@ def send(service: Service, co2: float) -> None:
     body = {"co2": co2, "temperature": 26.5, "humidity": 48, "pressure": 996.2, "gas_res": 5419}
     assert service.post("data2", body).status == 200
     service.wait_for_rows(before + 1)
+
+
+def unfold(browser: Browser) -> None:
+    """Show the rows of the history, which are behind "Show as table"."""
+    browser.press("#rows:not([open]) > summary")
 
 
 def begins(text: str) -> datetime:

@@ -9,6 +9,7 @@ import pytest
 from selenium.webdriver import ActionChains, Keys
 
 from tests.browser.chromium import Browser
+from tests.browser.house import unfold
 
 pytestmark = pytest.mark.tools
 DAY = "/history?from=-24h"
@@ -91,6 +92,7 @@ def test_the_list_of_stations_chooses_any_of_them(browser: Browser) -> None:
     def off() -> list[str]:
         return browser.texts(".card.off h2 a")
 
+    unfold(browser)
     browser.one("#choose-data2").click()
     browser.wait(lambda: shown() == ["Bedroom"], "one")
     assert off() == ["Pico", "Outside", "Living room"]
@@ -157,6 +159,7 @@ def test_without_a_range_the_last_day_is_shown_and_the_way_to_all(browser: Brows
     assert browser.texts(".ranges [aria-current]") == ["24 h"]
     assert browser.attribute('[name="from"]', "value") == "-24h"
     assert "each point covers 5 min" in browser.about
+    unfold(browser)
     browser.link("Show all readings").click()
     browser.wait(lambda: browser.path == "/history?from=all", "all of it")
     assert browser.texts(".ranges [aria-current]") == ["All"]

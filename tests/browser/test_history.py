@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.browser.chromium import STILL, Browser
-from tests.browser.house import TOKYO, begins, send
+from tests.browser.house import TOKYO, begins, send, unfold
 from tests.e2e.service import Service
 
 DAY = "/history?from=-24h"
@@ -49,6 +49,7 @@ def test_a_filter_is_an_address(browser: Browser) -> None:
     browser.wait(lambda: "measurement=co2" in browser.path, "the form is sent")
     assert browser.path == f"{DAY}&endpoint=data2&measurement=co2"
     browser.wait(lambda: len(browser.all(".chart canvas")) == 1, "one chart")
+    unfold(browser)
     assert browser.texts("#table thead th") == ["Time", "CO₂\nppm"]
     assert browser.texts("#table caption strong") == ["Bedroom"]
     browser.driver.back()
@@ -57,6 +58,7 @@ def test_a_filter_is_an_address(browser: Browser) -> None:
 
 def test_a_card_shows_only_its_station(browser: Browser) -> None:
     browser.open(DAY, charts=QUANTITIES)
+    unfold(browser)
     browser.link("Outside").click()
     browser.wait(lambda: browser.texts("#table caption strong") == ["Outside"], "its rows")
     assert browser.path == f"{DAY}&endpoint=data3"
@@ -65,6 +67,7 @@ def test_a_card_shows_only_its_station(browser: Browser) -> None:
 
 def test_pages_lead_on_and_back_also_by_keys(browser: Browser) -> None:
     browser.open(DAY, charts=QUANTITIES)
+    unfold(browser)
     first = rows(browser)
     assert len(first) == 50
     browser.link("Older ↓").click()
@@ -90,6 +93,7 @@ def time_of(text: str, near: datetime) -> datetime:
 def test_dragging_zooms_and_back_leads_back(browser: Browser) -> None:
     browser.open(f"{DAY}&endpoint=data2", charts=QUANTITIES)
     assert "each point covers 5 min" in browser.about
+    unfold(browser)
     drag(browser, browser.all(".chart")[0], 0.5, 0.75)
     browser.wait(lambda: "to=" in browser.path, "the address of the zoom")
     asked = parse_qs(urlsplit(browser.path).query)
@@ -118,7 +122,7 @@ def test_the_buttons_zoom_too(browser: Browser) -> None:
     browser.driver.back()
     browser.driver.back()
     browser.wait(lambda: browser.path == f"{DAY}&endpoint=data2", "back")
-    browser.wait(lambda: rows(browser), "the table")
+    browser.wait(lambda: browser.all("#table tbody tr"), "the table")
 
 
 def test_the_cursor_shows_the_values_by_mouse_and_by_keys(browser: Browser) -> None:
@@ -255,6 +259,7 @@ def test_what_is_new_is_announced_and_shown_when_asked_for(
 ) -> None:
     with browser.before_scripts(ONLY_LOOKS):
         browser.open(f"{DAY}&endpoint=data2", charts=QUANTITIES)
+    unfold(browser)
     before = rows(browser)
 
     send(house, 1234)

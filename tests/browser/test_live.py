@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.browser.chromium import Browser
-from tests.browser.house import send
+from tests.browser.house import send, unfold
 from tests.e2e.service import Service
 
 pytestmark = pytest.mark.tools
@@ -72,6 +72,7 @@ def test_what_is_read_stays_where_it_is(
     if path == "/history":
         drawn = "const box = document.querySelector('#plots'); return box.ariaBusy === 'false'"
         browser.wait(lambda: browser.script(drawn), "its charts are there")
+        unfold(browser)
     reads = (
         "const read = document.querySelector(location.pathname === '/'"
         " ? '.tile:last-of-type a' : '#table tbody tr:nth-child(20) td');"

@@ -12,7 +12,7 @@ from selenium.webdriver.support.ui import Select
 
 from tests.browser.chromium import Browser, chromium
 from tests.browser.conftest import base_of, needs_browser
-from tests.browser.house import PATIENT
+from tests.browser.house import PATIENT, unfold
 from tests.browser.test_axe import serious
 from tests.e2e.conftest import make_services
 from tests.e2e.service import Service
@@ -204,7 +204,7 @@ def test_a_point_is_chosen_by_keys(page: Browser) -> None:
 
 def test_a_row_of_the_table_opens_it_and_leads_to_the_readings_around(page: Browser) -> None:
     page.resize(1280, 900)
-    page.open(f"{DAY}&lang=en", charts=1)
+    page.open(f"{DAY}&lang=en#table", charts=1)
     link = next(row for row in page.all("#table tbody a") if "18:07:12" in row.text)
     page.press(link)
     assert "9000" in panel(page, "All values of this reading")
@@ -281,6 +281,7 @@ def test_without_scripts_a_row_leads_to_a_page_that_hides_it(
     with chromium(tmp_path, page.base, scripts=False) as browser:
         browser.resize(width, 900)
         browser.open(f"{DAY}&lang=en")
+        unfold(browser)
         browser.press(next(row for row in browser.all("#table tbody a") if "18:07:12" in row.text))
         browser.wait(lambda: browser.all("#reading"), "the reading")
         assert browser.script("return document.documentElement.scrollWidth") == width

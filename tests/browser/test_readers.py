@@ -7,6 +7,7 @@ from selenium.webdriver.common.by import By
 
 from tests.browser.chromium import Browser, chromium
 from tests.browser.conftest import base_of
+from tests.browser.house import unfold
 from tests.e2e.service import PROJECT, Service
 from tests.support.pages import ADDRESSES
 
@@ -172,6 +173,7 @@ def test_everything_but_the_charts_works_without_scripts(house: Service, tmp_pat
     with chromium(tmp_path, base_of(house), scripts=False) as browser:
         browser.open(DAY)
         assert "The charts need JavaScript" in browser.driver.page_source
+        unfold(browser)
         browser.driver.find_element(By.PARTIAL_LINK_TEXT, "Older").click()
         browser.wait(lambda: "cursor=before" in browser.path, "the next page")
         browser.one(".more summary").click()

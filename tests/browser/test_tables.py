@@ -1,12 +1,18 @@
 """The tables of the history page: sorted, with heads in sight, none wider than the window."""
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
 import pytest
 
-from tests.browser.chromium import Browser
+from tests.browser.chromium import Browser, chromium
 from tests.browser.house import begins
+from tests.browser.test_axe import serious
+from tests.browser.test_readers import AXE
 
 pytestmark = pytest.mark.tools
-BEDROOM = "/history?endpoint=data2&from=-24h"
+BEDROOM = "/history?endpoint=data2&from=-24h#table"
 HEAD = '#table [data-station="data2"] [data-column="temperature"]'
 
 
@@ -66,7 +72,7 @@ def test_the_head_of_time_turns_all_readings(browser: Browser) -> None:
 @pytest.mark.parametrize("width", [360, 768, 1280])
 def test_no_table_is_wider_than_its_box(browser: Browser, width: int) -> None:
     browser.resize(width, 800)
-    browser.open("/history?from=-6d&to=-5d")
+    browser.open("/history?from=-6d&to=-5d#table")
     wide = "return [arguments[0].scrollWidth, arguments[0].parentElement.clientWidth]"
     for table in browser.all("#table table"):
         needed, room = browser.script(wide, table)
@@ -78,7 +84,7 @@ def test_no_table_is_wider_than_its_box(browser: Browser, width: int) -> None:
 @pytest.mark.parametrize("width", [768, 1280])
 def test_the_head_stays_in_sight(browser: Browser, width: int) -> None:
     browser.resize(width, 800)
-    browser.open("/history?from=-6d&to=-5d&endpoint=data4", charts=3)
+    browser.open("/history?from=-6d&to=-5d&endpoint=data4#table", charts=3)
     row = browser.all("#table tbody tr")[40]
     browser.script("arguments[0].scrollIntoView({ behavior: 'instant', block: 'start' })", row)
     top = "return arguments[0].getBoundingClientRect().top"
@@ -86,3 +92,46 @@ def test_the_head_stays_in_sight(browser: Browser, width: int) -> None:
     bar = browser.one("#bar").size["height"]
     assert 0 < bar < 100
     assert browser.script(top, browser.one("#table thead th")) == pytest.approx(bar, abs=1)
+
+
+def is_open(browser: Browser) -> bool:
+    return browser.one("#table table").is_displayed()
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is missing: npm ci")
+def test_the_rows_are_folded_until_someone_wants_them(browser: Browser) -> None:
+    browser.open("/history?endpoint=data2&from=-24h", charts=5)
+    assert browser.texts("#rows > summary") == ["Show as table"]
+    assert not is_open(browser)
+
+    def go(press: Callable[[], object], what: str) -> None:
+        browser.script("window.old = document.querySelector('#rows')")
+        press()
+        browser.wait(lambda: browser.script("return !window.old.isConnected"), what)
+
+    # Who turns a page sees it; neither the first page nor another range folds it again.
+    go(partial(browser.one("body").send_keys, "n"), "the next page")
+    browser.wait(lambda: is_open(browser), "it is unfolded")
+    assert serious(browser) == []
+    for name in ("First page", "6 h"):
+        go(browser.link(name).click, name)
+        assert is_open(browser)
+    browser.one("#rows > summary").click()
+    go(browser.link("7 d").click, "7 d")
+    assert not is_open(browser)
+
+
+def test_without_scripts_pages_and_orders_are_unfolded(browser: Browser, tmp_path: Path) -> None:
+    with chromium(tmp_path, browser.base, scripts=False) as reader:
+        reader.open("/history?endpoint=data2&from=-24h")
+        assert not is_open(reader)
+        reader.one("#rows > summary").click()
+
+        def go(name: str) -> None:
+            path = reader.path
+            reader.link(name).click()
+            reader.wait(lambda: reader.path != path, name)
+
+        for name in ("Older ↓", "First page", "Time", "Time"):
+            go(name)
+            assert is_open(reader), name

@@ -92,6 +92,6 @@ def test_the_pale_band_is_explained(browser: Browser) -> None:
 
 
 def test_japanese_as_a_japanese_would_write_it(browser: Browser) -> None:
-    browser.open("/history?from=-24h&measurement=co2&lang=ja", charts=1)
+    browser.open("/history?from=-24h&measurement=co2&lang=ja#table", charts=1)
     assert "分ごとの平均" in browser.about
     assert "古い記録へ" in browser.one("main").text

@@ -31,8 +31,10 @@ function replace(fresh, names) {
   for (const name of [...names, "switches", "alerts-link"]) {
     const old = document.getElementById(name);
     const part = fresh.getElementById(name);
+    if (!old || !part) continue;
+    if (name === "table") keepFold(old, part);
     // What is the same stays: somebody may just be pressing it.
-    if (!old || !part || old.isEqualNode(part)) continue;
+    if (old.isEqualNode(part)) continue;
     const focused = old.contains(document.activeElement) ? pathTo(document.activeElement, old) : null;
     const { scrollLeft } = old;
     old.replaceWith(part);
@@ -43,6 +45,18 @@ function replace(fresh, names) {
   const chartsNow = fresh.getElementById("charts");
   if (charts && chartsNow) charts.dataset.series = chartsNow.dataset.series;
   for (const listener of listeners) listener(names);
+}
+
+/** The rows stay folded, or unfolded, as the reader left them. */
+function keepFold(old, part) {
+  const [before, now] = [old, part].map((one) => one.querySelector("#rows"));
+  if (before && now) now.open = before.open;
+}
+
+/** Show the rows of the table. */
+export function unfold() {
+  const rows = document.getElementById("rows");
+  if (rows) rows.open = true;
 }
 
 /** Where the focused element is found again in the new part. */
@@ -96,6 +110,7 @@ async function turn(url) {
     await leave(url);
     return;
   }
+  unfold();
   const table = document.getElementById("table");
   table.scrollIntoView();
   table.querySelector(".scroll")?.focus({ preventScroll: true });

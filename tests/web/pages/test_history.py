@@ -85,9 +85,9 @@ def test_the_head_turns_the_order_without_a_script(client: FlaskClient) -> None:
     kept = "endpoint=data&from=2025-08-24"
     text = client.get(f"/history?{kept}&cursor=before:{NINE * 2}:9").text
     (turned,) = Outline(text).hrefs(f"/history?{kept}&order=asc")
-    assert turned == f"/history?{kept}&order=asc#table"
+    assert turned == f"/history?{kept}&order=asc#shown"
     text = client.get(turned).text
-    assert f'href="/history?{kept.replace("&", "&amp;")}#table"' in text
+    assert f'href="/history?{kept.replace("&", "&amp;")}#shown"' in text
     assert 'aria-sort="ascending"' in text and 'aria-sort="descending"' not in text
 
 
@@ -278,10 +278,10 @@ def test_the_pages_lead_to_each_other(client: FlaskClient) -> None:
         return Outline(f"<nav {text}</nav>").hrefs("/history")
 
     (older,) = hrefs(f"/history?{kept}")
-    assert older == f"/history?{paged}&cursor=before:{NINE + MINUTE}:2&from=all#table"
+    assert older == f"/history?{paged}&cursor=before:{NINE + MINUTE}:2&from=all#shown"
     start, newer = hrefs(older)
-    assert start == f"/history?{kept}#table"
-    assert newer == f"/history?{paged}&cursor=after:{NINE}:1&from=all#table"
+    assert start == f"/history?{kept}#shown"
+    assert newer == f"/history?{paged}&cursor=after:{NINE}:1&from=all#shown"
     assert table_names(client.get(newer).text) == ["Bedroom"]
 
 

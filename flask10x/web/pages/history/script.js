@@ -7,7 +7,7 @@ import * as link from "./link.js";
 import { follow, grow } from "./live.js";
 import * as sort from "./sort.js";
 import { plural, t } from "./texts.js";
-import { followLinks, onChange, show } from "./view.js";
+import { followLinks, onChange, show, unfold } from "./view.js";
 
 const CARDS_EVERY_MS = 30_000;
 // An answer to `since` holds at most this many; more are announced as "more than".
@@ -25,6 +25,10 @@ function prepare() {
 
 prepare();
 onChange(prepare);
+// The address of the table leads to its rows.
+const reach = () => location.hash === "#table" && unfold();
+reach();
+addEventListener("hashchange", reach);
 followLinks();
 keys.listen();
 if (document.getElementById("table")) {
@@ -131,7 +135,10 @@ function announce(text, isTrouble = false) {
 function press(event) {
   if (event.target.closest("#new")) {
     show(location.href).then(
-      () => table().querySelector(".scroll")?.focus({ preventScroll: true }),
+      () => {
+        unfold();
+        table().querySelector(".scroll")?.focus({ preventScroll: true });
+      },
       () => announce(t("No answer from the server; trying again"), true),
     );
   }

@@ -478,6 +478,10 @@ def _table(
         # How far a search that ended early has looked.
         "reached": None if page.reached is None else time_of(page.reached),
         "removed_days": content.removed_days,
+        # Who asks for a page, an order or a part of the rows looks at rows.
+        "is_open": query.limit is not None
+        or query.order != HTML.order
+        or bool(query.cursor or query.has_conditions),
         "is_oldest_first": query.order == "asc",
         "turned_url": _address(_OWN, _parameters("order", "cursor") + turned),
         "stations": station_tables(page.rows, of_readings, time_of, t),
