@@ -24,12 +24,14 @@ export function compareLayer(group, answer, { clock }) {
   const what = TIMES.includes(by) ? {day: t("previous day"), week: t("previous week"), year: t("previous year")}[by] : stationName(by);
   const values = measured(lines.flatMap(({ avg }) => avg));
   let seen = null;
+  const past = (ms) => pastOf(lines.filter((line) => isSeen(seen, line)), ms);
   return {
     under: (chart) => {
       seen = chart;
       for (const line of lines) if (isSeen(chart, line)) stroke(chart, line, colour, dash);
     },
-    textAt: (ms) => textsAt(lines.filter((line) => isSeen(seen, line)), ms, (own) => clock.bucket(own, own + bucketMs)),
+    pastAt: (ms) => past(ms).map(({ line, near }) => ({ own: line.own, name: nameOf(line), value: textOf(line.avg[near], line.unit) })),
+    textAt: (ms) => (TIMES.includes(by) ? timesOf(past(ms), what, (own) => clock.bucket(own, own + bucketMs)) : ""),
     range: () => (values.length ? [least(values), greatest(values)] : null),
     key: { name: what, colour, dash },
     says: [t("Grey: {what}.", { what }), ...(hasLeapDay ? [t("29 February has no counterpart.")] : [])].join(BETWEEN_SENTENCES),
@@ -71,17 +73,15 @@ function stroke(chart, { places, avg, reach }, colour, dash) {
   ctx.restore();
 }
 
-/** `Sat 23 Aug, 09:00 – 09:05: Bedroom 812 ppm, Living room 640 ppm`, a line for each time. */
-function textsAt(lines, ms, timeOf) {
-  const texts = new Map();
-  for (const line of lines) {
-    const near = nearest(line, ms);
-    if (near < 0) continue;
-    const time = timeOf(line.own_ms[near]);
-    texts.set(time, [...(texts.get(time) ?? []), `${nameOf(line)} ${textOf(line.avg[near], line.unit)}`]);
-  }
-  const comma = t(", ");
-  return [...texts].map(([time, values]) => `${time}: ${values.join(comma)}`).join("\n");
+/** The lines that have something at a time, each with the place of its bucket. */
+function pastOf(lines, ms) {
+  return lines.map((line) => ({ line, near: nearest(line, ms) })).filter(({ near }) => near >= 0);
+}
+
+/** `previous day: Sat 23 Aug, 09:00 – 09:05`, a line for each time. */
+function timesOf(past, what, timeOf) {
+  const times = new Set(past.map(({ line, near }) => timeOf(line.own_ms[near])));
+  return [...times].map((time) => `${what}: ${time}`).join("\n");
 }
 
 /** The bucket nearest to a time, but no further away than a gap; -1 for none. */

@@ -345,13 +345,15 @@ export class Plot {
     const cursor = chart.posToVal(left, "x");
     const time = this.#timeAt(cursor, this.data[0][idx]);
     const shown = this.group.map((_, place) => place).filter((place) => isShown(chart, place));
-    const lines = shown.map((place) => this.#textOf(place, time));
+    const past = this.layers.flatMap(({ pastAt, key }) => (pastAt?.(cursor) ?? []).map((one) => ({ ...one, range: "", style: key })));
+    const lines = shown.map((place) => ({ ...this.#textOf(place, time), past: past.find(({ own }) => own === place) }));
+    lines.push(...past.filter(({ own }) => own < 0));
     const isRead = Plot.read === this;
     this.#lookAt(isRead ? this.#nearest(shown, idx) : null);
     const texts = isRead ? this.layers.flatMap(({ textAt, key }) => (textAt?.(cursor)?.split("\n") ?? []).filter(Boolean).map((text) => ({ text, isPast: Boolean(key) }))) : [];
     const { left: edge, top, height } = chart.over.getBoundingClientRect();
     const place = { x: edge + left, y: (isRead && this.mouseY) || top + height / 2, isRead, isByKeys: this.isByKeys };
-    this.tooltip.show({ at: isRead ? this.#when(shown, time) : "", lines: lines.filter(({ value }) => value), texts }, place);
+    this.tooltip.show({ at: isRead ? this.#when(shown, time) : "", lines: lines.filter(({ value, past }) => value || past), texts }, place);
     if (isRead) Plot.readMs = cursor;
   }
 

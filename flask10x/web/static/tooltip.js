@@ -17,7 +17,7 @@ export class Tooltip {
     return !this.box.hidden;
   }
 
-  /** `lines` are `{ style, name, value, range }`, `texts` `{ text, isPast }` what the layers say; `x` and `y` are places in the window:
+  /** `lines` are `{ style, name, value, range, past }`, `past` a line that it is compared with, `texts` `{ text, isPast }` what the layers say; `x` and `y` are places in the window:
    * of the cursor's line, and of the middle of the box. Of the charts only one is read, and lies before the others.
    * Who moves the cursor by keys hears what is shown. */
   show({ at, lines, texts }, { x, y, isRead, isByKeys }) {
@@ -40,11 +40,16 @@ export class Tooltip {
   }
 }
 
-function lineOf({ style, name, value, range }) {
+function lineOf({ style, name, value, range, past }) {
   const line = make("p", {});
   // Lines break at the spaces.
-  line.append(signOf(style, SIGN_WIDTH), " ", make("span", { textContent: name }), " ", make("b", { textContent: value }));
+  line.append(signOf(style, SIGN_WIDTH), " ", make("span", { textContent: name }), " ", make("b", { textContent: value || "–" }));
   if (range) line.append(" ", make("small", { textContent: range }));
+  if (past) {
+    const compared = make("span", { className: "past" });
+    compared.append(signOf(past.style, SIGN_WIDTH), make("span", { className: "hidden", textContent: past.style.name }), " ", past.value);
+    line.append(" ", compared);
+  }
   return line;
 }
 
