@@ -68,11 +68,6 @@ class Statements(Protocol):
     ) -> None:
         """Insert these readings in their order, each the values of these columns."""
 
-    def insert_row(
-        self, connection: Connection, names: tuple[str, ...], row: tuple[Any, ...]
-    ) -> int:
-        """Insert one of them; its id."""
-
     def waits_briefly(self, connection: Connection, wait_ms: int) -> AbstractContextManager[None]:
         """In the block a statement waits no longer than this for a lock."""
 

@@ -45,10 +45,9 @@ def insert_rows(connection: Connection, stations: Stations, rows: Sequence[Cells
 
 def insert_row(connection: Connection, stations: Stations, row: Cells) -> int:
     """Insert one row; its id. Raises as `insert_rows` does, and then nothing was inserted."""
-    names = _names(connection, stations, [row])
-    statements = dialects.statements_of(connection)
-    with statements.attempt(connection):
-        return statements.insert_row(connection, names, tuple(map(row.get, names)))
+    with dialects.statements_of(connection).attempt(connection):
+        insert_rows(connection, stations, [row])
+        return dialects.last_id(connection)
 
 
 def insert_station_rows(

@@ -61,9 +61,8 @@ def add_reading(settings: Settings, number: int) -> None:
     """One more, as a service stores it."""
     with closing(Database(settings)) as database, database.commit() as connection:
         names = ("endpoint", "received_at", "co2")
-        dialects.statements_of(connection).insert_row(
-            connection, names, ("data", 1_756_000_000_000, number)
-        )
+        row = "data", 1_756_000_000_000, number
+        dialects.statements_of(connection).insert_rows(connection, names, [row])
 
 
 def differences(source: Settings, target: Settings) -> list[str]:

@@ -10,21 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    ARRAY,
-    Connection,
-    Integer,
-    Text,
-    column,
-    delete,
-    insert,
-    select,
-    table,
-    text,
-    union_all,
-)
+from sqlalchemy import ARRAY, Connection, Integer, Text, delete, select, text, union_all
 from sqlalchemy.dialects.postgresql.base import PGDialect
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import functions
@@ -220,13 +207,6 @@ def insert_rows(
     )
 
 
-def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, ...]) -> int:
-    """Insert one of them; its id."""
-    number = sequence(connection, readings.name) + 1
-    connection.exec_driver_sql(_statement(("id", *names)), (number, *row))
-    return number
-
-
 def put_rows(
     connection: Connection, into: str, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
 ) -> None:
@@ -281,16 +261,6 @@ def begin_again(_connection: Connection) -> None:
 
 # The place of a row among its mates, from 1: no column of a station has such a name.
 _PLACE = '"#"'
-
-
-@lru_cache(maxsize=64)
-def _statement(names: tuple[str, ...]) -> str:
-    """For `exec_driver_sql` with tuples."""
-    # Not `readings` itself: SQLAlchemy would put the columns into the order of the table.
-    into = table(readings.name, *map(column, names))
-    statement = insert(into).values(dict.fromkeys(into.c.keys()))
-    dialect = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]
-    return str(statement.compile(dialect=dialect))
 
 
 @lru_cache(maxsize=64)

@@ -96,11 +96,6 @@ def insert_rows(
     connection.exec_driver_sql(_statement(names), list(rows))
 
 
-def insert_row(connection: Connection, names: tuple[str, ...], row: tuple[Any, ...]) -> int:
-    """Insert one of them; its id."""
-    return connection.exec_driver_sql(_statement(names), row).lastrowid
-
-
 def put_rows(
     connection: Connection, into: str, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
 ) -> None:
