@@ -10,36 +10,17 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from gettext import gettext as _
 from pathlib import Path
-from typing import Literal
 
 from sqlalchemy import Connection
 
 from flask10x.export import repair_commands
 from flask10x.export.file import CsvFile, Mark
 from flask10x.export.files import ArchivedFile, Floor, Position, load_files, put_floor
+from flask10x.export.obstacles import Obstacle
 from flask10x.export.rows import IdSpan
 from flask10x.export.target import Target, record, station_of
 from flask10x.readings import times
-
-Obstacle = Literal[
-    "never_exported",
-    "interrupted",
-    "file_gone",
-    "file_changed",
-    "other_columns",
-    "other_zone",
-    "other_host",
-    "imported",
-    "in_no_known_file",
-    "values_in_no_file",
-    "archived_gone",
-    "archived_changed",
-    "archived_columns",
-    "archived_zone",
-]
-"""Why no file proves anything now; an export or a person has to act first."""
 
 # By the path of an archived file: what it should be, and what it was when its bytes differed. It is
 # not read again until something touches it. That only ever keeps readings.
@@ -193,30 +174,6 @@ def keep(connection: Connection, file: ProvingFile, floor: Floor | None) -> None
         record(connection, load_files(connection), replace(file.archived, position=position))
     elif floor != file.position.floor:
         put_floor(connection, file.target.name, floor)
-
-
-def in_words(reading: ReadingObstacle) -> str:
-    """Say, for people, why no file proves a reading now."""
-    texts: dict[Obstacle, str] = {
-        "never_exported": _("no export of this station has written its CSV file"),
-        "interrupted": _("an export was interrupted"),
-        "file_gone": _("the CSV file is gone"),
-        "file_changed": _("the CSV file was touched since the last export"),
-        "other_columns": _("the station's columns have changed"),
-        "other_zone": _("the CSV file is in another time zone"),
-        "other_host": _("another host has the CSV file"),
-        "imported": _("they were imported, and no export or rebuild has written them"),
-        "in_no_known_file": _("the file that has them is unknown"),
-        "values_in_no_file": _(
-            "no CSV file has values of measurements that the station has no more"
-        ),
-        "archived_gone": _("the archived file that has them is gone, or was moved away"),
-        "archived_changed": _("the archived file that has them is not what it was"),
-        "archived_columns": _("the columns of the archived file are unknown"),
-        "archived_zone": _("the archived file is in a time zone that this system does not know"),
-    }
-    text = texts[reading.obstacle]
-    return f"{text}: {reading.path}" if reading.path else text
 
 
 def command(target: Target, reading: ReadingObstacle) -> str:

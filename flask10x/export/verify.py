@@ -18,6 +18,7 @@ from flask10x.database.database import Database
 from flask10x.export import removable, repair_commands
 from flask10x.export.file import NOTHING, CsvFile
 from flask10x.export.files import Position
+from flask10x.export.obstacles import REASONS
 from flask10x.export.outcome import FileOutcome, for_each, missing_rows
 from flask10x.export.rows import IdSpan
 from flask10x.export.target import Target
@@ -25,6 +26,7 @@ from flask10x.readings import csv_lines, numbers
 from flask10x.readings.stations import Station
 from flask10x.system.progress import Advance, Bar, unseen
 from flask10x.system.wording import amount
+from flask10x.translation import chosen
 
 # The position of a file that was never exported.
 FIRST = Position(first_id=0, last_id=0)
@@ -128,9 +130,10 @@ def _kept_by(target: Target) -> Iterator[str]:
         return
     (columns,) = target.rows.columns_with_values([row[0]]).values()
     if obstacle := removable.hindrance(target, row[0], columns):
-        text = _("old readings stay in the database, for {why}; run: {command}")
-        why, command = removable.in_words(obstacle), removable.command(target, obstacle)
-        yield text.format(why=why, command=command)
+        file = obstacle.path or target.name
+        why = chosen()(REASONS[obstacle.obstacle], file=file)
+        text = _("old readings stay in the database. {why} Run: {command}")
+        yield text.format(why=why, command=removable.command(target, obstacle))
 
 
 def _compare(

@@ -6,7 +6,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -16,12 +16,10 @@ from flask10x.database.database import Database
 from flask10x.database.expressions import spans, unindexed
 from flask10x.database.removed import Removed
 from flask10x.database.tables import readings
+from flask10x.export.obstacles import Obstacle
 from flask10x.history.view import View
 from flask10x.readings.stations import Station
 from flask10x.readings.times import DAY_MS, HOUR_MS
-
-if TYPE_CHECKING:
-    from flask10x.export.removable import Obstacle
 
 
 def days_of(settings: Settings, station: Station) -> int:
@@ -53,7 +51,7 @@ class Outlook:
 
     None when there is only the last one, which is kept.
     """
-    obstacle: "Obstacle | None"
+    obstacle: Obstacle | None
     """Why due readings can't be removed."""
     path: str = ""
     """The archived file of the obstacle; empty for the file of the station."""

@@ -7,7 +7,7 @@ import pytest
 from babel.messages.extract import extract_from_file
 
 from flask10x.alerts.alert import MessageState, Occasion
-from flask10x.export.removable import Obstacle
+from flask10x.export.obstacles import REASONS, Obstacle
 from flask10x.health import words
 from flask10x.health.database import NOTICES
 from flask10x.history.query import OPERATORS
@@ -31,7 +31,7 @@ def test_every_table_of_words_is_whole_and_has_no_other() -> None:
     of_waiting = {"failed", "later", "due"}
     assert alerts.OUTCOMES.keys() == {*get_args(MessageState)} - {"waiting"} | of_waiting
     assert notes.LABELS.keys() == {*FIELDS, "reason", "id"}
-    assert words.REASONS.keys() == {*get_args(Obstacle), "other"}
+    assert REASONS.keys() == {*get_args(Obstacle), "other"}
     assert words.SERVER.keys() == {*NOTICES}
     remedies = {name for each in words.HINDRANCES.values() for name in each.remedies}
     assert remedies - {"restore"} < words.REMEDIES.keys()

@@ -14,8 +14,8 @@ from flask10x.database import removed
 from flask10x.database.database import Database
 from flask10x.export import only_copies, removable
 from flask10x.export.append import export
+from flask10x.export.obstacles import Obstacle
 from flask10x.export.rebuild import rebuild
-from flask10x.export.removable import Obstacle
 from flask10x.export.verify import verify
 from flask10x.history import days, rollups
 from flask10x.importing.importer import import_file
@@ -496,7 +496,7 @@ def test_an_export_notes_that_the_same_file_was_touched(
     path.chmod(0o640)
     assert finished.step(old(5)) == Removal(obstacle="file_changed")
     kept = verify(replace(settings, retention_days=1), database, [PICO])[0].text
-    assert kept.endswith("; run: flask10x export PicodataX.csv")
+    assert kept.endswith(" Run: flask10x export PicodataX.csv")
     assert export(settings, database, [PICO])[0].text == "0 rows appended"
     assert all_steps(finished, old(5)) == 3
     content = path.read_bytes()

@@ -40,9 +40,9 @@ from flask10x.errors import (
     SettingsError,
     UploadRefused,
 )
+from flask10x.export.obstacles import REASONS
 from flask10x.health.checks import FAILURES, Checks
 from flask10x.health.copies import time_of_backup
-from flask10x.health.words import REASONS
 from flask10x.history.view import View
 from flask10x.readings.labels import day_of, station_name
 from flask10x.readings.legacy_csv import TIME_HEADER

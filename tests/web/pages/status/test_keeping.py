@@ -92,7 +92,7 @@ def test_what_no_file_proves_is_named_with_its_commands(
     assert not verified.failed
     assert verified.text == (
         "1 row, 2025-08-24 10:46:42 to 2025-08-24 10:46:42, equal; old readings stay in the"
-        " database, for the archived file that has them is gone, or was moved away; run: flask10x"
+        " database. The archived CSV file that has them is missing: PicodataX.csv. Run: flask10x"
         " export --rebuild PicodataX.csv --whole"
     )
 
