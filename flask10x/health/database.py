@@ -12,6 +12,7 @@ from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.database.server import Primary
 from flask10x.database.tables import ARRIVAL, imports, readings
 from flask10x.errors import LockTimeout
+from flask10x.health.words import SERVER
 from flask10x.recording.writer import Writer
 from flask10x.system.gauges import Gauges
 
@@ -146,36 +147,16 @@ def obstacles_met(database: Database, writer: Writer, gauges: Gauges) -> list[Ob
     return met
 
 
-NOTICES = {
-    "one_machine": (
-        "no synchronous standby: what is committed is on one machine (synchronous_standby_names is"
-        " empty)"
-    ),
-    "commits_wait": (
-        "commits wait for a synchronous standby: {found} of {wanted} that"
-        " synchronous_standby_names asks for"
-    ),
-    "standby": (
-        "this server is a standby, which takes no writes: name the primary in"
-        " FLASK10X_DATABASE_URL, or all servers of the cluster"
-    ),
-    "hidden": (
-        "what the standbys are at is hidden from this role: GRANT pg_monitor TO it to have it said"
-        " here"
-    ),
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Notice:
     """A notice about the server; programs get it in English."""
 
     name: str
-    """Its key in NOTICES; the pages have their own text for it."""
+    """Its key in `words.SERVER`."""
     values: dict[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return NOTICES[self.name].format(**self.values)
+        return SERVER[self.name].format(**self.values)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -36,6 +36,7 @@ from flask10x.errors import ServiceError
 from flask10x.health import checks
 from flask10x.health.checks import Checks, Facts, Finding
 from flask10x.health.database import ServerState
+from flask10x.health.words import SERVER
 from flask10x.maintenance.check_database import CheckLine, DatabaseCheck, Level
 from flask10x.readings.times import local_text
 from flask10x.recording import entry
@@ -92,16 +93,11 @@ def _server(server: Server, connection: Connection, primary: Primary) -> Iterato
         text = _("{encoding}: make a new database with {wanted}, and copy: flask10x copy")
         text = text.format(encoding=encoding, wanted=server.ENCODING)
     yield CheckLine(level, "encoding", text)
-    level = "WARN"
-    if not primary.waits_for:
-        text = _("none is asked for: what is stored may be on one machine only")
-    elif primary.synchronous:
-        level, text = "ok", _("{n} with each commit").format(n=primary.synchronous)
-    elif primary.hidden:
-        text = _("this user may not see whether one is there: GRANT pg_monitor TO it")
-    else:
-        text = _("none is there: commits wait for one")
-    yield CheckLine(level, "standby", text)
+    state = ServerState(primary=primary, is_synchronous=True)
+    notices, t = [*state.obstacles, *state.warnings], chosen()
+    text = t.sentences(t(SERVER[each.name], **each.values) for each in notices)
+    text = text or _("{n} with each commit").format(n=primary.synchronous)
+    yield CheckLine("WARN" if notices else "ok", "standby", text)
 
 
 def check_modes(settings: Settings) -> CheckLine:

@@ -91,7 +91,7 @@ def test_a_check_looks_at_the_server(server: Settings) -> None:
     findings = {finding.name: str(finding) for finding in check(server)}
     assert findings["PostgreSQL"].startswith("ok   PostgreSQL: 1")
     assert findings["encoding"] == "ok   encoding: UTF8"
-    assert findings["standby"].startswith("WARN standby: none is asked for")
+    assert findings["standby"].startswith("WARN standby: There is no synchronous standby")
     assert findings["schema"].startswith("ok ")
     assert not {"integrity", "WAL", "rescued", "SQLite"} & set(findings)
 

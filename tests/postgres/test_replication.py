@@ -14,7 +14,8 @@ import pytest
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.postgres.server import synchronous_standbys
-from flask10x.health.database import NOTICES, server_state
+from flask10x.health.database import server_state
+from flask10x.health.words import SERVER
 from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
 from tests.postgres.service import NAME, follow, name_standby, rows, settings_on, writer_on
@@ -96,7 +97,7 @@ def test_readyz_warns_of_one_machine_and_of_what_it_may_not_see(
 ) -> None:
     name_standby(server, "")
     status, answer = readyz(settings)
-    assert (status, answer["warnings"]) == (200, [NOTICES["one_machine"]])
+    assert (status, answer["warnings"]) == (200, [SERVER["one_machine"]])
     assert "同期スタンバイがない" in text_of(settings, "/status?lang=ja")
     name_standby(server, "db2, db3")
     with server.connect(NAME) as connection:
@@ -104,7 +105,7 @@ def test_readyz_warns_of_one_machine_and_of_what_it_may_not_see(
         connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO plain")
     plain = settings_as(settings, "plain")
     status, answer = readyz(plain)
-    assert (status, answer["warnings"]) == (200, [NOTICES["hidden"]])
+    assert (status, answer["warnings"]) == (200, [SERVER["hidden"]])
     assert answer["database"]["synchronous_standbys"] is None
     assert [one["lag_bytes"] for one in answer["database"]["standbys"]] == [None]
     with server.connect(NAME) as connection:
@@ -160,7 +161,7 @@ def test_commits_that_would_wait_for_ever_are_a_reason(
     server: PostgresServer, standby: PostgresServer, settings: Settings
 ) -> None:
     name_standby(server, "FIRST 2 (db2, db3)")
-    waiting = NOTICES["commits_wait"].format(found=1, wanted=2)
+    waiting = SERVER["commits_wait"].format(found=1, wanted=2)
     with closing(Database(settings)) as database:
         state = server_state(settings, database)
         assert state is not None
@@ -210,7 +211,7 @@ def test_a_standby_alone_is_not_taken_for_the_database(
         assert writer.trouble == refused
     status, answer = readyz(alone)
     assert status == 503
-    assert NOTICES["standby"] in answer["reasons"]
+    assert SERVER["standby"] in answer["reasons"]
     # What it says of others is of no use to who wants to write.
     assert "warnings" not in answer
     page = text_of(alone, "/status?lang=en")

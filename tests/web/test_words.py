@@ -9,7 +9,6 @@ from babel.messages.extract import extract_from_file
 from flask10x.alerts.alert import MessageState, Occasion
 from flask10x.export.obstacles import REASONS, Obstacle
 from flask10x.health import words
-from flask10x.health.database import NOTICES
 from flask10x.history.query import OPERATORS
 from flask10x.readings.labels import station_name
 from flask10x.readings.stations import BUILT_IN
@@ -32,7 +31,6 @@ def test_every_table_of_words_is_whole_and_has_no_other() -> None:
     assert alerts.OUTCOMES.keys() == {*get_args(MessageState)} - {"waiting"} | of_waiting
     assert notes.LABELS.keys() == {*FIELDS, "reason", "id"}
     assert REASONS.keys() == {*get_args(Obstacle), "other"}
-    assert words.SERVER.keys() == {*NOTICES}
     remedies = {name for each in words.HINDRANCES.values() for name in each.remedies}
     assert remedies - {"restore"} < words.REMEDIES.keys()
     assert shell.ONLY_CONTAINER.keys() < shell.COMMANDS.keys()
