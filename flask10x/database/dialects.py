@@ -89,11 +89,11 @@ class Statements(Protocol):
     def attempt(self, connection: Connection) -> AbstractContextManager[None]:
         """A statement of the block that fails leaves the transaction as it was before."""
 
-    def rolled_back(self, connection: Connection) -> bool:
-        """Whether the engine has already ended the transaction because of an error in it."""
+    def begin_again(self, connection: Connection) -> bool:
+        """Begin a transaction again that the engine has undone after an error in it.
 
-    def begin_again(self, connection: Connection) -> None:
-        """Begin a transaction again that the engine rolled back; the commit lock is still held."""
+        Return whether it has; the commit lock is still held.
+        """
 
 
 def statements_of(connection: Connection) -> Statements:

@@ -116,7 +116,7 @@ def insert_each(connection: Connection, entries: Sequence[Entry], settings: Sett
     """
     refused: list[Refusal] = []
     while (duplicates := _insert_others(connection, entries, refused, settings)) is None:
-        dialects.statements_of(connection).begin_again(connection)
+        pass
     if refused:
         _keep(connection, refused, settings)
     return NotStored(refused, duplicates)
@@ -127,8 +127,8 @@ def _insert_others(
 ) -> list[Entry] | None:
     """Insert the entries that are not among the refused ones; return the duplicates.
 
-    Return None if a new refusal has ended the transaction. A refused entry leaves no key, so the
-    next entry with its key is no repeat.
+    Return None if a new refusal has undone the transaction, which is begun again. A refused entry
+    leaves no key, so the next entry with its key is no repeat.
     """
     refused_ids = {id(entry) for entry, _ in refused}
     keys = AcceptedKeys(connection, {entry.key for entry in entries})
@@ -141,7 +141,7 @@ def _insert_others(
             duplicates.append(entry)
         elif isinstance(stored, Exception):
             refused.append((entry, reason_of(stored)))
-            if dialects.statements_of(connection).rolled_back(connection):
+            if dialects.statements_of(connection).begin_again(connection):
                 return None
     keys.write(settings.idempotency_max_rows)
     return duplicates
@@ -183,7 +183,7 @@ def _keep(connection: Connection, refused: Sequence[Refusal], settings: Settings
             if rejected.keep(connection, readings, settings).is_count_due:
                 evicted = rejected.evict(connection, rejected.surplus(connection, settings))
     except Exception as error:
-        if kind_of(error) == "store" or dialects.statements_of(connection).rolled_back(connection):
+        if kind_of(error) == "store" or dialects.statements_of(connection).begin_again(connection):
             raise
         # A trigger of the operator refuses these, too; the writer's log line remains.
         log.error("Database refused to keep refused readings: %s", reason_of(error))

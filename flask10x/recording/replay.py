@@ -110,7 +110,7 @@ def _store_good(
             entry = batch.entry_of(settings.stations, result, key=row.key)
             stored = batch.insert_one(connection, settings.stations, entry, keys)
             if isinstance(stored, Exception):
-                if dialects.statements_of(connection).rolled_back(connection):
+                if dialects.statements_of(connection).begin_again(connection):
                     raise stored
                 settled = {"database": reason_of(stored)}
             else:

@@ -249,14 +249,9 @@ def attempt(connection: Connection) -> Iterator[None]:
         yield
 
 
-def rolled_back(connection: Connection) -> bool:
-    """PostgreSQL ends no transaction because of an error in a savepoint."""
-    return not connection.in_transaction()
-
-
-def begin_again(_connection: Connection) -> None:
-    """Never needed here."""
-    raise NotImplementedError
+def begin_again(_connection: Connection) -> bool:
+    """PostgreSQL undoes no transaction because of an error in a savepoint."""
+    return False
 
 
 # The place of a row among its mates, from 1: no column of a station has such a name.

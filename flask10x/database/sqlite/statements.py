@@ -129,15 +129,13 @@ def attempt(_connection: Connection) -> Iterator[None]:
     yield
 
 
-def rolled_back(connection: Connection) -> bool:
-    """Whether SQLite has already ended the transaction because of an error in it."""
+def begin_again(connection: Connection) -> bool:
+    """Begin a transaction again that SQLite has undone, and return whether it has."""
     driver: Any = connection.connection.driver_connection
-    return not driver.in_transaction
-
-
-def begin_again(connection: Connection) -> None:
-    """Begin a transaction again that SQLite rolled back; the commit lock is still held."""
+    if driver.in_transaction:
+        return False
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+    return True
 
 
 @lru_cache(maxsize=64)
