@@ -12,7 +12,7 @@ from flask10x.commands.options import progress, remark
 from flask10x.config import settings
 from flask10x.errors import BackupRunning
 from flask10x.maintenance import copy_check
-from flask10x.maintenance.backup import DEFAULT_KEEP, backup
+from flask10x.maintenance.backup import backup
 from flask10x.maintenance.restore import renew
 from flask10x.system import disk
 from flask10x.system.wording import amount
@@ -23,9 +23,8 @@ from flask10x.system.wording import amount
 @translated.option(
     "--keep",
     type=click.IntRange(min=1),
-    default=DEFAULT_KEEP,
-    show_default=True,
-    help="How many backups to keep in the folder; the oldest are deleted.",
+    help="How many backups to keep in the folder; the oldest are deleted."
+    " By default FLASK10X_BACKUP_KEEP.",
 )
 @translated.option(
     "--verify",
@@ -42,7 +41,7 @@ from flask10x.system.wording import amount
 # For a file that a browser has sent.
 @click.option("--sent", is_flag=True, hidden=True)
 def command(
-    folder: Path | None, keep: int, file: Path | None, *, secrets: bool, sent: bool
+    folder: Path | None, keep: int | None, file: Path | None, *, secrets: bool, sent: bool
 ) -> None:
     """Back the house up into FOLDER, by default FLASK10X_BACKUP_DIR.
 

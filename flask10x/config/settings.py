@@ -12,14 +12,14 @@ import pwd
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import tzinfo
+from datetime import time, tzinfo
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from flask10x.config import environment_file, readers, station_file, toml
 from flask10x.config.alerts import file as alert_file
-from flask10x.config.alerts.rules import Alerts
+from flask10x.config.alerts.rules import Alerts, clock
 from flask10x.errors import MistakesInFile, SettingsError, nearest
 from flask10x.readings.stations import Stations
 from flask10x.readings.times import unknown_tz
@@ -40,6 +40,26 @@ FILES = {CONFIG, environment_file.VARIABLE}
 def whole(low: int, high: int) -> readers.Reader:
     """A whole number within these limits, both included."""
     return readers.from_text(int, readers.whole(low, high))
+
+
+OFF = "off"
+
+
+def _daily_time(raw: Any) -> str:
+    """A time of the day such as `03:30`, or `off`."""
+    if isinstance(raw, str) and raw.strip().lower() == OFF:
+        return OFF
+    try:
+        return f"{clock(raw):%H:%M}"
+    except readers.WrongEntry:
+        text = _('a time from "00:00" to "23:59", or off, is needed')
+        raise readers.WrongEntry(raw, text) from None
+
+
+readers.takes(
+    _daily_time,
+    anyOf=[readers.SCHEMAS[clock], {"type": "string", "pattern": readers.any_case([OFF])}],
+)
 
 
 def _row(read: Callable[..., Any], default: Any, about: str, words: str = "", **more: Any) -> Any:
@@ -120,6 +140,19 @@ class Settings:
         readers.folder,
         lambda above: above["data_dir"] / "backups",
         N_("The folder of the backups."),
+    )
+    backup_time: str = _row(
+        _daily_time,
+        # A server has backups of its own, and a copy of all of it is not made without being asked.
+        lambda above: OFF if above["database_url"].startswith(readers.POSTGRESQL) else "03:30",
+        N_("The time of day of the backup that the service makes itself; off: it makes none."),
+        N_("Daily backup at"),
+    )
+    backup_keep: int = _row(
+        whole(1, 1000),
+        14,
+        N_("How many backups are kept; the oldest are deleted."),
+        N_("Backups to keep"),
     )
     bind: str = _row(
         readers.bind,
@@ -328,6 +361,11 @@ class Settings:
     def on_postgres(self) -> bool:
         """Whether the readings are in PostgreSQL; else they are in a file of SQLite."""
         return self.database_url.startswith(readers.POSTGRESQL)
+
+    @property
+    def backup_at(self) -> time | None:
+        """The time of day of the service's own backup, in `zone`; None: it makes none."""
+        return None if self.backup_time == OFF else time.fromisoformat(self.backup_time)
 
     @property
     def commits_synchronously(self) -> bool:

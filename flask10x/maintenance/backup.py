@@ -39,7 +39,6 @@ from flask10x.system.wording import amount, megabytes
 LOCK_NAME = ".flask10x-backup.lock"
 UNFINISHED_SUFFIX = ".tmp"
 UNFINISHED_NAME = re.compile(r"\.flask10x-backup-[0-9]+\.tmp(-journal|-wal|-shm|\.sha256)?")
-DEFAULT_KEEP = 14
 # A commit of a full batch takes seconds on a bad card; longer than this is a fault, which the
 # service reports itself, and a backup without the newest readings is better than none.
 PATIENCE_SEC = 10.0
@@ -109,13 +108,14 @@ class Backup:
 def backup(
     settings: Settings,
     folder: Path,
-    keep: int = DEFAULT_KEEP,
+    keep: int | None = None,
     bar: Bar = unseen,
     *,
     with_secrets: bool = False,
 ) -> Backup:
     """Back the house up into the folder, and keep the newest `keep` backups there.
 
+    Without `keep` as many are kept as FLASK10X_BACKUP_KEEP says.
     A backup has the database and the files of `config/house.py`, their secrets only if asked for.
 
     Raises BackupError, or BackupRunning when another backup uses the folder; then no file has got
@@ -143,7 +143,7 @@ def backup(
                 remove_whole(unfinished)
                 backup_files.checksum_path(unfinished).unlink(missing_ok=True)
             warnings = [unsettled] if unsettled else []
-            warnings += _prune(folder, path, keep)
+            warnings += _prune(folder, path, keep or settings.backup_keep)
             seconds = time.monotonic() - began_sec
             secrets = len(house.secrets)
             return Backup(path, contents.rows, disk.size(path), seconds, tuple(warnings), secrets)

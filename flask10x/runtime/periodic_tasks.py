@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 NAMES = (
     *("WAL", "killed workers", "queues", "silent stations", "roll-ups"),
     *("inspection", "alerts", "retention", "other hosts", "host name", "usual pauses"),
-    *("setup files", "added stations"),
+    *("setup files", "added stations", "backups"),
 )
 # The errors of a database that is locked, full or damaged: the reason is enough, without a
 # traceback.

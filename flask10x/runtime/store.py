@@ -23,6 +23,7 @@ from flask10x.runtime.added_stations import AddedStations
 from flask10x.runtime.alerting.sharing import AlertSharing
 from flask10x.runtime.alerting.watch_list import watches_of
 from flask10x.runtime.alerting.watcher import AlertWatcher
+from flask10x.runtime.backup_schedule import BackupSchedule
 from flask10x.runtime.database_file import DatabaseFile
 from flask10x.runtime.new_readings import NewReadings
 from flask10x.runtime.other_hosts import OtherHosts
@@ -203,8 +204,10 @@ class Store:
             self.settings, self.gauges, self._last_received, clock.monotonic_sec
         )
         behind = "Roll-ups cannot be brought up to date"
+        backups = BackupSchedule(self.settings, self.database)
         return [
             self._task("silent stations", stations.step),
+            self._task("backups", backups.step, "The daily backup cannot be started"),
             self._task("roll-ups", self._follower.step, behind),
         ]
 

@@ -18,9 +18,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from flask10x.config.settings import PREFIX, Settings
 from flask10x.errors import BackgroundBusy
 from flask10x.system import disk, own_files
 from flask10x.system.locks import FileLock, note_of_holder
+from flask10x.translation import Language
 
 NAME = "background"
 LOCK, ABOUT, OUTPUT, ERRORS = ".lock", "about.json", "output", "errors"
@@ -29,6 +31,8 @@ PROGRESS, STATUS = "progress.json", "status"
 ASKED = "asked.json"
 # The module that runs it, as `python -m` takes it; it is above this one.
 MODULE = "flask10x.commands.background"
+# With these the command works in the folders of the service, whatever the environment says.
+FOLLOWED = ("data_dir", "csv_dir", "backup_dir", "database_url", "timezone")
 # What a page shows of the output; an import of many files says some lines for each.
 SHOWN_BYTES = 200_000
 # A bar is drawn about so often, and the file is on a card.
@@ -44,7 +48,7 @@ class About:
     began_ms: int
     """In UTC epoch milliseconds."""
     browser: str
-    """Which one asked for it."""
+    """Which one asked for it; empty: the service itself."""
     values: dict[str, Any] = field(default_factory=dict)
     """What else its page remembers, as JSON has it."""
 
@@ -81,11 +85,19 @@ class Run:
         return not self.is_running and self.status is None
 
 
-class Background:
-    """The command of one data folder."""
+def environment(settings: Settings, language: Language) -> dict[str, str]:
+    """Return the environment of a command for this service, which speaks this language."""
+    folders = {name: getattr(settings, name) for name in FOLLOWED}
+    own = {f"{PREFIX}{name.upper()}": str(value) for name, value in folders.items() if value}
+    # LANGUAGE does not count in the locale C, whatever its encoding is.
+    return {**own, "LANGUAGE": language, "LC_ALL": "en_US.UTF-8", "PYTHONUTF8": "1"}
 
-    def __init__(self, data_dir: Path) -> None:
-        self.folder = data_dir / NAME
+
+class Background:
+    """The command of one data folder; by another `name` one that may run beside it."""
+
+    def __init__(self, data_dir: Path, name: str = NAME) -> None:
+        self.folder = data_dir / name
 
     @property
     def is_running(self) -> bool:

@@ -27,6 +27,8 @@ def test_defaults_are_the_contracts() -> None:
         csv_dir=Path("/srv/x/csv"),
         log_dir=Path("/srv/x/logs"),
         backup_dir=Path("/srv/x/backups"),
+        backup_time="03:30",
+        backup_keep=14,
         bind="0.0.0.0:8888",
         workers=2,
         threads=2,
@@ -116,6 +118,9 @@ WRONG = [
     ("COMMIT_INTERVAL_SEC", "nan", "FLASK10X_COMMIT_INTERVAL_SEC is 'nan': seconds"),
     ("COMMIT_INTERVAL_SEC", "601", "COMMIT_INTERVAL_SEC is '601': seconds from 0 to 600"),
     ("SYNCHRONOUS", "off", "FLASK10X_SYNCHRONOUS is 'off': one of FULL, NORMAL is needed"),
+    ("BACKUP_TIME", "24:00", 'BACKUP_TIME is \'24:00\': a time from "00:00" to "23:59", or off,'),
+    ("BACKUP_TIME", "", "BACKUP_TIME is '': a time from"),
+    ("BACKUP_KEEP", "none", "BACKUP_KEEP is 'none': a whole number from 1 to 1000 is needed"),
     ("RETENTION_DAYS", "3", "RETENTION_DAYS is '3': a whole number of days from 30 to 36500"),
     ("RETENTION_DAYS", "a year", "is 'a year': a whole number of days from 30 to 36500"),
     ("COMMIT_LOCK", "maybe", "FLASK10X_COMMIT_LOCK is 'maybe': true or false is needed"),
@@ -266,6 +271,9 @@ setup = "OFF"
 commit_lock = false
 commit_lock = 0
 commit_lock = "On"
+backup_time = "03:30"
+backup_time = "OFF"
+backup_keep = 30
 retention_days = 0
 retention_days = "365"
 altitude_m = -3.5

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
@@ -16,6 +17,7 @@ from flask10x.recording.shared_queue import WorkerSlot
 from flask10x.runtime import periodic_tasks
 from flask10x.runtime.added_stations import AddedStations
 from flask10x.runtime.alerting.watcher import AlertWatcher
+from flask10x.runtime.backup_schedule import BackupSchedule
 from flask10x.runtime.database_file import Inspection, WalWatch
 from flask10x.runtime.other_hosts import OtherHosts
 from flask10x.runtime.periodic_tasks import PeriodicTask
@@ -46,6 +48,7 @@ WORK: dict[str, tuple[type, str]] = {
     "usual pauses": (SilenceLearning, "step"),
     "setup files": (SetupFiles, "step"),
     "added stations": (AddedStations, "step"),
+    "backups": (BackupSchedule, "step"),
 }
 # On PostgreSQL there is no file to look after; its tasks are never done.
 OF_FILE = ("WAL", "inspection")
@@ -85,7 +88,8 @@ def store(
 ) -> Iterator[Store]:
     """A store whose tasks a test does by hand."""
     caplog.set_level(logging.INFO, logger="flask10x")
-    app = create_app(settings)
+    # No test of tasks makes a backup, whatever time of the day it is.
+    app = create_app(replace(settings, backup_time="off"))
     store: Store = app.extensions["flask10x"]
     store._follower._look_at_sec = 0
     yield store

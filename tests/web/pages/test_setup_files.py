@@ -25,10 +25,19 @@ from flask10x.export.append import export
 from flask10x.recording.writer import Writer
 from flask10x.runtime.administrators import Administrators
 from flask10x.system import disk
-from flask10x.system.background import ABOUT, ERRORS, LOCK, OUTPUT, STATUS, About, Background
+from flask10x.system.background import (
+    ABOUT,
+    ERRORS,
+    LOCK,
+    OUTPUT,
+    STATUS,
+    About,
+    Background,
+    environment,
+)
 from flask10x.system.locks import FileLock
 from flask10x.system.uploads import NewFile, Uploads, remove_leftovers, safe_name
-from flask10x.translation import Language, of_messages, translation
+from flask10x.translation import Language, of_messages
 from flask10x.web import limits, uploads
 from flask10x.web.pages.setup import files
 from tests.conftest import MakeApp
@@ -217,7 +226,7 @@ def test_a_backup_is_downloaded_whole_or_from_the_middle_and_nothing_else_is(
 
 @pytest.mark.parametrize("language", ["en", "ja"])
 def test_a_command_speaks_as_its_reader_does(settings: Settings, language: Language) -> None:
-    assert of_messages(files.environment(settings, translation(language))) == language
+    assert of_messages(environment(settings, language)) == language
 
 
 def test_names_of_files_are_no_paths() -> None:

@@ -26,7 +26,7 @@ from flask10x.config import house, readers
 from flask10x.config import settings as settings_file
 from flask10x.config.house import READINGS, House, is_typed, secret_places
 from flask10x.config.readers import WrongEntry
-from flask10x.config.settings import KEYS, PREFIX, Settings
+from flask10x.config.settings import KEYS, Settings
 from flask10x.database import engines
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import database_path, url_of
@@ -52,7 +52,7 @@ from flask10x.runtime.retention import days_of, kept_since, outlooks
 from flask10x.runtime.setup_files import reload
 from flask10x.runtime.store import Store
 from flask10x.system import backup_files, clock
-from flask10x.system.background import About, Background, Run
+from flask10x.system.background import About, Background, Run, environment
 from flask10x.system.backup_files import checksum_path
 from flask10x.system.rejected_rows import SUFFIX as REJECTED_SUFFIX
 from flask10x.system.uploads import Uploads
@@ -104,8 +104,6 @@ SYSTEMD_WITHIN_SEC = 2.0
 EMPTY_MAX_READINGS = 10_000
 # That of a command that has taken all but some rows (`commands/database.py`).
 REJECTED_STATUS = 4
-# With these the command works in the folders of this service, whatever the environment says.
-FOLLOWED = ("data_dir", "csv_dir", "backup_dir", "database_url", "timezone")
 
 
 @blueprint.get("/setup/files")
@@ -331,7 +329,7 @@ def _started(*arguments: str, kind: str = "", **values: str) -> AnyResponse:
     about = About(
         kind=kind, arguments=[*arguments], began_ms=began_ms, browser=browser.name, values=values
     )
-    begin(about, environment(settings, t))
+    begin(about, environment(settings, t.language))
     level = logging.WARNING if kind == "restore" else logging.INFO
     log.log(level, "%s was started by %s", kind, browser.name)
     return _back()
@@ -481,14 +479,6 @@ def next_of_timer(name: str) -> tuple[Literal["at", "off", "unknown"], int]:
     if values.get("ActiveState") == "active" and next_at.isdigit():
         return "at", int(next_at) * 1000
     return ("off" if values.get("ActiveState") == "inactive" else "unknown"), 0
-
-
-def environment(settings: Settings, t: Translation) -> dict[str, str]:
-    """Return the environment of a command for this service, which speaks as its reader does."""
-    folders = {name: getattr(settings, name) for name in FOLLOWED}
-    own = {f"{PREFIX}{name.upper()}": str(value) for name, value in folders.items() if value}
-    # LANGUAGE does not count in the locale C, whatever its encoding is.
-    return {**own, "LANGUAGE": t.language, "LC_ALL": "en_US.UTF-8", "PYTHONUTF8": "1"}
 
 
 def said_by(run: Run, t: Translation) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from flask10x.web.pages.setup import changes
 from flask10x.web.pages.setup.page import blueprint, shown
 
 Fields = dict[str, str]
+NAMES = ("house_name", "timezone", "place", "altitude_m")
+"""The settings of the house; backups have others."""
 
 
 @blueprint.get("/setup/house")
@@ -38,8 +40,8 @@ def as_house() -> tuple[str, int]:
 def save_house() -> Response | tuple[str, int]:
     """Write what was changed to `settings.toml`; 400 with the form when something is wrong."""
     # What another place sets is not in the form.
-    keys = [key for name, key in KEYS.items() if not changes.place_elsewhere(name)]
-    fields = {key.name: request.form.get(key.name, "").strip() for key in keys}
+    names = [name for name in NAMES if not changes.place_elsewhere(name)]
+    fields = {name: request.form.get(name, "").strip() for name in names}
     if problems := saved(fields):
         return _form(present() | fields, problems)
     return redirect(url_for("setup.as_house", saved=1, changed=changes.made()), 303)
@@ -108,7 +110,7 @@ def _form(fields: Fields, problems: Fields, town: Town | None = None) -> tuple[s
         "setup/house.html",
         fields=fields,
         problems=problems,
-        names=[*KEYS],
+        names=NAMES,
         titles={name: t(key.words) for name, key in KEYS.items()},
         elsewhere=places_elsewhere(),
         abouts={row.name: t(row.metadata["about"]) for row in ROWS},
