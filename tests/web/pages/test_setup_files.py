@@ -8,6 +8,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,17 @@ from tests.web.pages.test_administrators import become
 
 CSV = b"current_time,Pressure,Tempereture\r\n2025-08-24 10:46:40,1000.0,20.0\r\n"
 BACKUP = "flask10x-20250824-090000.sqlite3"
-POSTS = ("backup", "verify", "export", "import", "cancel", "discard", "restore", "retention")
+POSTS = (
+    "backup",
+    "verify",
+    "export",
+    "import",
+    "cancel",
+    "discard",
+    "restore",
+    "retention",
+    "schedule",
+)
 
 
 @pytest.fixture
@@ -637,8 +648,9 @@ def test_one_that_was_killed_is_said_to_be_so(client: FlaskClient, settings: Set
 )
 @pytest.mark.usefixtures("under_systemd")
 def test_when_the_next_backup_comes_is_asked_of_systemd(
-    client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, shown: str
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, shown: str
 ) -> None:
+    client = make_app(BACKUP_TIME="off").test_client()
     folder = tmp_path / "bin"
     folder.mkdir()
     program = folder / "systemctl"
@@ -646,3 +658,92 @@ def test_when_the_next_backup_comes_is_asked_of_systemd(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     assert shown in words(client.get("/setup/files").text)
+
+
+def lay(settings: Settings, *names: str) -> None:
+    settings.backup_dir.mkdir(exist_ok=True)
+    for name in names:
+        (settings.backup_dir / f"flask10x-{name}.sqlite3").write_bytes(b"some")
+
+
+def test_the_next_backup_is_that_of_the_service(client: FlaskClient, settings: Settings) -> None:
+    assert "The next one by itself: " in words(client.get("/setup/files").text)
+    assert "The next one by itself: " in words(client.get("/setup/start").text)
+    # The newest one is of long ago.
+    lay(settings, "20250824-090000")
+    for path in ("/setup/files", "/setup/start?change=backup"):
+        assert "The next one by itself: in a few minutes." in words(client.get(path).text)
+
+
+def test_the_schedule_is_written_and_taken_back_by_one_click(
+    client: FlaskClient, settings: Settings, token: str
+) -> None:
+    path = settings.data_dir / "settings.toml"
+    shown = {"backup_time": "03:30", "backup_keep": "14"}
+    # What is left as it is stays a default.
+    answer = client.post("/setup/files/schedule", data={"token": token, **shown})
+    assert answer.status_code == 303 and not path.exists()
+    answer = client.post(
+        "/setup/files/schedule", data={"token": token, **shown, "backup_keep": "3"}
+    )
+    assert answer.status_code == 303
+    assert path.read_text() == schema_line("settings") + "backup_keep = 3\n"
+    answer = client.post("/setup/files/schedule", data={"token": token, "backup_time": "off"})
+    page = client.get(answer.location).text
+    assert "Daily backup at" in words(page) and "Undo" in page
+    assert '<option value="off" selected>' in page and 'name="backup_keep" value="3"' in page
+    for wrong in ({"backup_keep": "0"}, {"backup_keep": "many"}, {"backup_time": "25:00"}):
+        answer = client.post("/setup/files/schedule", data={"token": token, **wrong})
+        assert answer.status_code == 400 and "aria-invalid" in answer.text
+    assert "backup_keep = 3" in path.read_text()
+
+
+@pytest.mark.usefixtures("database")
+def test_a_schedule_of_the_environment_is_shown_and_not_changed_here(make_app: MakeApp) -> None:
+    app = make_app(BACKUP_TIME="01:00")
+    client, settings = app.test_client(), app.jinja_env.globals["settings"]
+    assert isinstance(settings, Settings)
+    token = become(client, Administrators(settings))
+    page = client.get("/setup/files").text
+    assert "Daily backup at: 01:00" in words(page) and "FLASK10X_BACKUP_TIME" in page
+    data = {"token": token, "backup_time": "02:00"}
+    assert client.post("/setup/files/schedule", data=data).status_code == 303
+    assert not (settings.data_dir / "settings.toml").exists()
+
+
+def test_three_backups_are_shown_and_the_rest_is_folded(
+    client: FlaskClient, settings: Settings
+) -> None:
+    lay(settings, *(f"202508{day}-033000" for day in range(20, 25)))
+    page = client.get("/setup/files").text
+    newest, folded, older = page.partition("<details><summary>Older ones: 2")
+    assert folded
+    assert all(f"202508{day}-033000" in newest for day in (22, 23, 24))
+    assert "20250821-033000" in older and "20250821-033000" not in newest
+
+
+def test_the_only_copy_on_the_card_is_named_in_red(
+    client: FlaskClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentence = "The only copy is on the card or disk that it protects."
+    # Nothing is red where there is nothing yet.
+    assert sentence not in client.get("/setup/files").text
+    lay(settings, "20250824-090000")
+    assert f'<p class="error">{sentence}' in client.get("/setup/files").text
+    monkeypatch.setattr(files, "on_same_disk", lambda *_paths: False)
+    assert sentence not in client.get("/setup/files").text
+
+
+def test_a_daily_backup_that_failed_is_named_until_one_is_made(
+    client: FlaskClient, settings: Settings
+) -> None:
+    folder = settings.data_dir / "scheduled"
+    folder.mkdir()
+    about = About(kind="backup", arguments=["backup"], began_ms=1_755_993_600_000, browser="")
+    (folder / ABOUT).write_text(json.dumps(asdict(about)))
+    (folder / ERRORS).write_text("flask10x: is the disk mounted?")
+    (folder / STATUS).write_text("1")
+    text = words(client.get("/setup/files").text)
+    assert "was not made, and is tried again: is the disk mounted?" in text
+    lay(settings, "20250825-033000")
+    assert "is tried again" not in words(client.get("/setup/files").text)

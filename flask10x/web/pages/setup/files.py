@@ -41,13 +41,15 @@ from flask10x.errors import (
     UploadRefused,
 )
 from flask10x.export.obstacles import REASONS
-from flask10x.health.checks import FAILURES, Checks
+from flask10x.health.checks import FAILURES, Checks, Facts
 from flask10x.health.copies import time_of_backup
+from flask10x.health.disk import on_same_disk
 from flask10x.history.view import View
 from flask10x.readings.labels import day_of, station_name
 from flask10x.readings.legacy_csv import TIME_HEADER
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import zone_name_of
+from flask10x.runtime import backup_schedule
 from flask10x.runtime.retention import days_of, kept_since, outlooks
 from flask10x.runtime.setup_files import reload
 from flask10x.runtime.store import Store
@@ -62,6 +64,7 @@ from flask10x.web import administrators, context, preferences, uploads
 from flask10x.web.facts import gathered
 from flask10x.web.limits import UPLOAD_MAX_BYTES, UPLOAD_PATH
 from flask10x.web.pages.setup import changes, stations
+from flask10x.web.pages.setup import house as house_page
 from flask10x.web.pages.setup.page import back_or_to, blueprint, shown
 from flask10x.web.shell import how_it_runs, shell
 
@@ -69,6 +72,8 @@ log = logging.getLogger(__name__)
 
 # What people keep at least: a year to compare with.
 DAYS = 730
+SCHEDULE = ("backup_time", "backup_keep")
+"""The settings of the form for backups."""
 TIMERS = {"backup": "flask10x-backup", "export": "flask10x-export"}
 KINDS = {
     "backup": N_("Backup"),
@@ -145,9 +150,24 @@ def as_files(
         problems={**({"days": problem} if problem else {}), **(problems or {})},
         run=said_by(run, t) if run else None,
         backups=backups,
-        next_at={name: next_of_timer(timer) for name, timer in TIMERS.items()},
+        next_at={
+            "backup": next_backup(settings, known, now_ms),
+            "export": next_of_timer(TIMERS["export"]),
+        },
+        schedule=fields_of_schedule(settings) | {k: typed[k] for k in SCHEDULE if k in typed},
+        schedule_elsewhere={name: changes.place_elsewhere(name) for name in SCHEDULE},
+        titles={name: t(KEYS[name].words) for name in SCHEDULE},
+        times=[f"{hour:02}:30" for hour in range(24)],
+        failed=failed_backup(settings, known, t),
+        is_only_here=known.backup is not None
+        and on_same_disk(known.backup.path, database_path(settings)),
         timers=TIMERS,
-        answers={"backup": checks.backed_up(), "export": checks.exported(), "card": checks.card()},
+        # Where it lies stands below, in red.
+        answers={
+            "backup": replace(checks.backed_up(), details=[]),
+            "export": checks.exported(),
+            "card": checks.card(),
+        },
         sent=sent.files,
         previews=previews,
         rejected=[*enumerate(rejected_of(settings))],
@@ -297,6 +317,27 @@ def restore() -> AnyResponse | tuple[str, int]:
     _started("restore", str(sent[0]), "--by-service", *only)
     reload(settings)
     return shown("setup/restoring.html", 202)
+
+
+@blueprint.post("/setup/files/schedule", guard="setup")
+def set_schedule() -> AnyResponse | tuple[str, int]:
+    """Set when the service makes its backup, and how many are kept; then `/setup/files`."""
+    shown_now = fields_of_schedule(context.store().settings)
+    # What is shown and was left as it is stays a default.
+    fields = {
+        name: typed
+        for name in SCHEDULE
+        if (typed := request.form.get(name, "").strip()) != shown_now[name]
+        and name in request.form
+        and not changes.place_elsewhere(name)
+    }
+    problems = house_page.saved(fields) if fields else {}
+    if "file" in problems:
+        text = preferences.texts()("Nothing was changed: {reason}", reason=problems["file"])
+        return as_files(text, 409)
+    if problems:
+        return as_files(problems=problems, typed=request.form)
+    return _back("backups")
 
 
 @blueprint.post("/setup/files/retention", guard="setup")
@@ -479,6 +520,40 @@ def next_of_timer(name: str) -> tuple[Literal["at", "off", "unknown"], int]:
     if values.get("ActiveState") == "active" and next_at.isdigit():
         return "at", int(next_at) * 1000
     return ("off" if values.get("ActiveState") == "inactive" else "unknown"), 0
+
+
+def next_backup(
+    settings: Settings, known: Facts, now_ms: int
+) -> tuple[Literal["at", "own", "soon", "off", "unknown"], int]:
+    """Return when the next backup is made, in UTC epoch milliseconds, and by whom.
+
+    `at`: by systemd's timer; `own`: by the service; `soon`: it is due, and the service makes it in
+    the next minutes; `off` and `unknown` as `next_of_timer`.
+    """
+    state, at = next_of_timer(TIMERS["backup"])
+    if state == "at":
+        return state, at
+    newest_at = known.backup.made_at if known.backup else None
+    own_at = backup_schedule.next_at(settings, newest_at, known.began_at, now_ms)
+    if not own_at:
+        return state, at
+    return ("own" if own_at > now_ms else "soon"), own_at
+
+
+def fields_of_schedule(settings: Settings) -> dict[str, str]:
+    """Return what the form shows: as the file has it now, or as it is in force."""
+    written = house_page.present()
+    return {name: written[name] or settings.text_of(name) for name in SCHEDULE}
+
+
+def failed_backup(settings: Settings, known: Facts, t: Translation) -> tuple[int, str] | None:
+    """Return when the service's own backup failed, and why; None if a newer one was made."""
+    run = backup_schedule.last_run(settings)
+    if run is None or run.is_running or run.status == 0:
+        return None
+    if known.backup and known.backup.made_at > run.about.began_ms:
+        return None
+    return run.about.began_ms, " ".join(said_by(run, t)["errors"])
 
 
 def said_by(run: Run, t: Translation) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from flask10x.system.wording import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences, senders
 from flask10x.web.cards import Card, cards, shown_stations
+from flask10x.web.facts import gathered
 from flask10x.web.pages.setup import (
     alerts_file,
     changes,
@@ -180,7 +181,7 @@ def _page(
         tested=tested,
         run=run,
         backups=backups,
-        next_at=files.next_of_timer(files.TIMERS["backup"]),
+        next_at=files.next_backup(settings, gathered(store, now_ms), now_ms),
     )
 
 
