@@ -6,7 +6,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sqlalchemy import func, select
 
@@ -129,7 +128,7 @@ _NEXT_IDS = select(
 def _with_obstacles(
     settings: Settings, database: Database, view: View, due: Sequence[Outlook]
 ) -> list[Outlook]:
-    """Return the same with what keeps the next reading of each; all of them have one."""
+    """Return those whose next reading something keeps, with that; all of them have one."""
     if not due:
         return []
     # Imported here, so that a worker that removes nothing does not load them.
@@ -148,10 +147,8 @@ def _with_obstacles(
     for outlook in due:
         target = target_of(settings, database, outlook.station, log)
         number = ids[outlook.station.endpoint]
-        kept_by = removable.hindrance(target, number, values[number])
-        hindrance: dict[str, Any] = {}
-        if kept_by is not None:
-            command = removable.command(target, kept_by)
-            hindrance = {"obstacle": kept_by.obstacle, "path": kept_by.path, "command": command}
-        outlooks.append(replace(outlook, **hindrance))
+        if kept_by := removable.hindrance(target, number, values[number]):
+            obstacle, command = kept_by.obstacle, removable.command(target, kept_by)
+            kept = replace(outlook, obstacle=obstacle, path=kept_by.path, command=command)
+            outlooks.append(kept)
     return outlooks
