@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from flask10x.commands import translated
-from flask10x.commands.database import already_running, say_rejected
+from flask10x.commands.database import REJECTED_STATUS, already_running, say_rejected
 from flask10x.commands.options import progress, remark
 from flask10x.config import settings
-from flask10x.errors import BackupRunning
+from flask10x.errors import BackupError, BackupRunning
 from flask10x.maintenance import copy_check
-from flask10x.maintenance.backup import backup
+from flask10x.maintenance.backup import backup, copy_away, try_folder
 from flask10x.maintenance.restore import renew
 from flask10x.system import disk
 from flask10x.system.wording import amount
@@ -34,6 +34,12 @@ from flask10x.system.wording import amount
     help="Check this backup from its first to its last byte instead of making one.",
 )
 @translated.option(
+    "--try",
+    "tried",
+    is_flag=True,
+    help="Only try whether copies can go to FOLDER, by default FLASK10X_BACKUP_COPY_DIR.",
+)
+@translated.option(
     "--secrets",
     is_flag=True,
     help="Include the secrets of channels that you typed into the pages.",
@@ -41,28 +47,33 @@ from flask10x.system.wording import amount
 # For a file that a browser has sent.
 @click.option("--sent", is_flag=True, hidden=True)
 def command(
-    folder: Path | None, keep: int | None, file: Path | None, *, secrets: bool, sent: bool
+    folder: Path | None,
+    keep: int | None,
+    file: Path | None,
+    *,
+    tried: bool,
+    secrets: bool,
+    sent: bool,
 ) -> None:
     """Back the house up into FOLDER, by default FLASK10X_BACKUP_DIR.
 
     A backup is one file with the readings, stations, settings, rules and channels.
 
     Prints the file, its rows, size and the seconds it took. Exit status: 0 when the backup is
-    complete, checked and on the disk, 1 when there is none, 3 when another backup is running.
+    complete, checked and on the disk, 1 when there is none, 3 when another backup is running, 4
+    when it is there and could not be copied to FLASK10X_BACKUP_COPY_DIR.
     """
     config = settings.load()
     if file is not None:
-        copy_check.check_kind(file)
-        if sent:
-            # It becomes a database of ours.
-            made = renew(config, file, progress)
-            _say_whole(file, made.rows, has_sum=False)
-            sys.exit(say_rejected(file, made.rejected, made.rejected_path))
-        copy_check.check_complete(file)
-        with progress(_("sum"), disk.size(file)):
-            has_sum = copy_check.check_unchanged(file, file)
-        _say_whole(file, copy_check.verify(file, progress).rows, has_sum=has_sum)
+        _verify(config, file, sent=sent)
         return
+    if tried:
+        place = folder or config.backup_copy_dir
+        if place is None:
+            raise BackupError(_("FLASK10X_BACKUP_COPY_DIR is not set; name a folder"))
+        click.echo(try_folder(config, place.absolute()))
+        return
+    is_usual = folder is None
     try:
         folder = folder or config.backup_dir
         result = backup(config, folder, keep, progress, with_secrets=secrets)
@@ -74,6 +85,32 @@ def command(
         click.echo(text.format(n=result.secrets))
     for warning in result.warnings:
         remark(warning)
+    # One into a folder of your own is yours to copy.
+    if is_usual:
+        _copy_away(config, result.path)
+
+
+def _verify(config: settings.Settings, file: Path, *, sent: bool) -> None:
+    copy_check.check_kind(file)
+    if sent:
+        # It becomes a database of ours.
+        made = renew(config, file, progress)
+        _say_whole(file, made.rows, has_sum=False)
+        sys.exit(say_rejected(file, made.rejected, made.rejected_path))
+    copy_check.check_complete(file)
+    with progress(_("sum"), disk.size(file)):
+        has_sum = copy_check.check_unchanged(file, file)
+    _say_whole(file, copy_check.verify(file, progress).rows, has_sum=has_sum)
+
+
+def _copy_away(config: settings.Settings, path: Path) -> None:
+    try:
+        copied = copy_away(config, path)
+    except BackupError as error:
+        remark(_("the backup was made, and not copied: {reason}").format(reason=error))
+        sys.exit(REJECTED_STATUS)
+    if copied:
+        click.echo(_("copied to {path}").format(path=copied))
 
 
 def _say_whole(file: Path, rows: int, *, has_sum: bool) -> None:

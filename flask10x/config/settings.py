@@ -62,6 +62,18 @@ readers.takes(
 )
 
 
+def _folder_or_none(raw: Any) -> Path | None:
+    """An absolute path, so that it means the same for the service and for a command."""
+    if raw == "":
+        return None
+    if not isinstance(raw, str) or not raw.startswith("/"):
+        raise readers.WrongEntry(raw, _("/absolute/path of a folder is needed"))
+    return Path(raw)
+
+
+readers.takes(_folder_or_none, type="string", pattern="^(?:/.*)?$")
+
+
 def _row(read: Callable[..., Any], default: Any, about: str, words: str = "", **more: Any) -> Any:
     """A row of the table: how a value is read, its default, and what it does.
 
@@ -154,6 +166,13 @@ class Settings:
         N_("How many backups are kept; the oldest are deleted."),
         N_("Backups to keep"),
     )
+    backup_copy_dir: Path | None = _row(
+        _folder_or_none,
+        None,
+        N_("A folder on another disk, such as a USB stick, to which each backup is copied."),
+        N_("Copy each backup to the folder"),
+    )
+    """None: backups are not copied."""
     bind: str = _row(
         readers.bind,
         lambda above: f"0.0.0.0:{above.get('port') or 8888}",

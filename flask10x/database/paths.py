@@ -27,6 +27,11 @@ def database_path(settings: Settings) -> Path:
     return named_path(settings).resolve()
 
 
+def protected(settings: Settings) -> tuple[Path, ...]:
+    """The folders of the database and its backups, whose copies belong on another disk."""
+    return database_path(settings).parent, settings.backup_dir
+
+
 def shown_name(settings: Settings) -> str:
     """The database as people know it: the path, or the URL without a password and options."""
     if not settings.on_postgres:

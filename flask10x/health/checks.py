@@ -34,14 +34,14 @@ from flask10x.config.alerts.rules import Rule
 from flask10x.config.settings import Settings
 from flask10x.database import csv_owner, verified
 from flask10x.database.error_codes import QueryTooLong, reason_of
-from flask10x.database.paths import WAL, beside, database_path
+from flask10x.database.paths import WAL, beside, database_path, protected
 from flask10x.database.sqlite import rescued
 from flask10x.database.sqlite.litestream import Replica
 from flask10x.database.verified import Result
 from flask10x.health import copies
 from flask10x.health.copies import ExportLag, NewestBackup
 from flask10x.health.database import Obstacle, ServerState, beginning
-from flask10x.health.disk import CardRoom, Room, card, on_same_disk, room
+from flask10x.health.disk import CardRoom, Room, card, room
 from flask10x.health.words import HINDRANCES, REMEDIES, SERVER, WRONG_COPIES
 from flask10x.history.silence import SilenceVerdict
 from flask10x.history.view import View
@@ -50,7 +50,8 @@ from flask10x.readings.stations import Station, is_shown
 from flask10x.readings.times import DAY_MS, SECOND_MS
 from flask10x.recording import rejected
 from flask10x.recording.rejected import RejectedRow, Selection
-from flask10x.system import disk
+from flask10x.system import disk, disks
+from flask10x.system.disks import on_same_disk
 from flask10x.system.wording import escape, size
 from flask10x.translation import N_, Translation
 
@@ -132,6 +133,10 @@ class Facts:
     card: CardRoom | None = None
     backup: NewestBackup | None = None
     """None when there is none, too."""
+    copied: NewestBackup | None = None
+    """The newest copy in the folder for copies; None when there is none, too."""
+    copy_trouble: disks.Trouble | None = None
+    """Why nothing can be copied there."""
     backup_needs_bytes: int = 0
     """The room that a backup needs; 0: not known."""
     backup_room_bytes: int = 0
@@ -195,6 +200,10 @@ class Facts:
         """Read what lies in folders: the newest backup, the replica, the result of a compare."""
         with self.part("backup"):
             self.backup = copies.newest_backup(settings.backup_dir, settings.zone, now_ms)
+            if (folder := settings.backup_copy_dir) is not None:
+                self.copy_trouble = disks.trouble_of(folder, protected(settings))
+                if self.copy_trouble is None:
+                    self.copied = copies.newest_backup(folder, settings.zone, now_ms)
         with self.part("replica"):
             self.replica = copies.replica(settings)
         with self.part("copies"):
@@ -546,7 +555,18 @@ class Checks:
         details = []
         if not is_overdue:
             remedies = []
-        if on_same_disk(backup.path, self._path):
+        if (folder := self._settings.backup_copy_dir) is not None:
+            if facts.copy_trouble:
+                level = "warn"
+                details = [t(disks.TROUBLES[facts.copy_trouble], folder=folder)]
+            elif facts.copied:
+                time = self._time(facts.copied.made_at)
+                details = [t("A copy of {time} is in {folder}.", time=time, folder=folder)]
+            else:
+                details = [
+                    t("No copy is in {folder} yet; the next backup is copied.", folder=folder)
+                ]
+        elif on_same_disk(backup.path, self._path):
             same = t("It is on the same card as the database: if the card fails, both are gone.")
             details, remedies = [same], [*remedies, Remedy("copy_backups")]
         sentence = N_("The newest backup is from {time} ({size}).")

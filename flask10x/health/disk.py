@@ -19,6 +19,7 @@ from flask10x.health.database import Beginning, beginning
 from flask10x.history.view import View
 from flask10x.readings.times import DAY_MS
 from flask10x.system.backup_files import finished
+from flask10x.system.disks import on_same_disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +168,3 @@ def _bytes_a_row(view: View, settings: Settings, path: Path) -> float | None:
     ):
         row_bytes += float(csv_bytes / exported)
     return row_bytes
-
-
-def on_same_disk(path: Path, other: Path) -> bool:
-    """Return whether both are there, and on one disk."""
-    try:
-        return path.stat().st_dev == other.stat().st_dev
-    except OSError:
-        return False

@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import tzinfo
 from gettext import gettext as _
+from hashlib import sha256
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
@@ -23,18 +24,19 @@ from flask10x.config.settings import Settings
 from flask10x.database import engines, schema
 from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.database.paths import WAL, beside, database_path, shown_name
+from flask10x.database.paths import WAL, beside, database_path, protected, shown_name
 from flask10x.database.running_service import Running, running
 from flask10x.database.sqlite import rescued
 from flask10x.database.sqlite.file import copy_into, make_single_file, remove_whole
 from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
 from flask10x.maintenance import copy_check, house_copy
 from flask10x.maintenance.copying import fill_whole, of_new_file, snapshots
-from flask10x.system import backup_files, disk
+from flask10x.system import backup_files, disk, disks
 from flask10x.system.backup_files import finished, sums_of
 from flask10x.system.locks import FileLock
 from flask10x.system.progress import Bar, unseen
 from flask10x.system.wording import amount, megabytes
+from flask10x.translation import N_, chosen
 
 LOCK_NAME = ".flask10x-backup.lock"
 UNFINISHED_SUFFIX = ".tmp"
@@ -45,6 +47,9 @@ PATIENCE_SEC = 10.0
 # A service that does not answer gets this beside its commit interval, to store its readings.
 UNASKED_MARGIN_SEC = 1.0
 POLL_SEC = 0.05
+# What a page of a file system holds many times.
+TRIED_BYTES = 65_536
+_CHANGED = N_("the copy in {folder} is not what was written: the disk is at fault")
 
 
 def source_bytes(settings: Settings) -> int:
@@ -150,6 +155,75 @@ def backup(
     except OSError as error:
         text = _("cannot back up into {folder}: {reason}")
         raise BackupError(text.format(folder=folder, reason=error.strerror)) from error
+
+
+def copy_away(settings: Settings, backup: Path) -> Path | None:
+    """Copy a backup and its sum to FLASK10X_BACKUP_COPY_DIR, and keep as many there.
+
+    Returns the copy; None where there is no such folder. Raises BackupError where it is not there,
+    on the disk of the readings, or full: an empty mount point is never filled.
+    """
+    folder = settings.backup_copy_dir
+    if folder is None:
+        return None
+    _check_place(settings, folder)
+    try:
+        folder.mkdir(exist_ok=True)
+        if shortage := disk.shortage(folder, disk.size(backup) + disk.SPARE_BYTES):
+            raise BackupError(shortage)
+        with closing(FileLock(folder / LOCK_NAME)) as lock:
+            if not lock.try_acquire():
+                text = _("another backup is being copied to {folder}")
+                raise BackupRunning(text.format(folder=folder))
+            _remove_leftovers(folder)
+            unfinished, path = _unfinished_path(folder), folder / backup.name
+            try:
+                disk.copy(backup, unfinished)
+                disk.sync(unfinished)
+                # Read back: a stick changes bytes without saying so.
+                digest = backup_files.noted_checksum(backup)
+                if backup_files.digest_of(unfinished) != digest:
+                    raise BackupError(chosen()(_CHANGED, folder=folder))
+                disk.copy(backup_files.checksum_path(backup), backup_files.checksum_path(path))
+                disk.sync(backup_files.checksum_path(path))
+                unfinished.rename(path)
+                disk.sync(folder)
+            finally:
+                unfinished.unlink(missing_ok=True)
+            _prune(folder, path, settings.backup_keep)
+            return path
+    except OSError as error:
+        text = _("cannot copy to {folder}: {reason}")
+        raise BackupError(text.format(folder=folder, reason=error.strerror)) from error
+
+
+def try_folder(settings: Settings, folder: Path) -> str:
+    """Write, read back and remove a small file in a folder for copies; return what was seen.
+
+    Raises BackupError with the reason why it is no place for them.
+    """
+    _check_place(settings, folder)
+    file = folder / f".flask10x-backup-{os.getpid()}{UNFINISHED_SUFFIX}"
+    try:
+        folder.mkdir(exist_ok=True)
+        written = os.urandom(TRIED_BYTES)
+        file.write_bytes(written)
+        disk.sync(file)
+        is_same = backup_files.digest_of(file) == sha256(written).hexdigest()
+        file.unlink()
+        free = megabytes(disk.free_bytes(folder))
+    except OSError as error:
+        text = _("{folder} cannot be written: {reason}")
+        raise BackupError(text.format(folder=folder, reason=error.strerror)) from error
+    if not is_same:
+        raise BackupError(chosen()(_CHANGED, folder=folder))
+    text = _("{folder}: a file was written, read back and removed; {free} are free")
+    return text.format(folder=folder, free=free)
+
+
+def _check_place(settings: Settings, folder: Path) -> None:
+    if trouble := disks.trouble_of(folder, protected(settings)):
+        raise BackupError(chosen()(disks.TROUBLES[trouble], folder=folder))
 
 
 def _check_room(settings: Settings, folder: Path) -> None:

@@ -29,6 +29,7 @@ def test_defaults_are_the_contracts() -> None:
         backup_dir=Path("/srv/x/backups"),
         backup_time="03:30",
         backup_keep=14,
+        backup_copy_dir=None,
         bind="0.0.0.0:8888",
         workers=2,
         threads=2,
@@ -120,6 +121,7 @@ WRONG = [
     ("SYNCHRONOUS", "off", "FLASK10X_SYNCHRONOUS is 'off': one of FULL, NORMAL is needed"),
     ("BACKUP_TIME", "24:00", 'BACKUP_TIME is \'24:00\': a time from "00:00" to "23:59", or off,'),
     ("BACKUP_TIME", "", "BACKUP_TIME is '': a time from"),
+    ("BACKUP_COPY_DIR", "usb", "BACKUP_COPY_DIR is 'usb': /absolute/path of a folder is needed"),
     ("BACKUP_KEEP", "none", "BACKUP_KEEP is 'none': a whole number from 1 to 1000 is needed"),
     ("RETENTION_DAYS", "3", "RETENTION_DAYS is '3': a whole number of days from 30 to 36500"),
     ("RETENTION_DAYS", "a year", "is 'a year': a whole number of days from 30 to 36500"),
@@ -274,6 +276,8 @@ commit_lock = "On"
 backup_time = "03:30"
 backup_time = "OFF"
 backup_keep = 30
+backup_copy_dir = ""
+backup_copy_dir = "/media/usb/flask10x"
 retention_days = 0
 retention_days = "365"
 altitude_m = -3.5

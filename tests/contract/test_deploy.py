@@ -44,6 +44,7 @@ EXAMPLES = {
     # Its default may be missing, but not when it is named.
     "FLASK10X_STATIONS",
     "FLASK10X_ALERTS",
+    "FLASK10X_BACKUP_COPY_DIR",
     "FLASK10X_HOST_NAME",
     "FLASK10X_TIMEZONE",
     "FLASK10X_ALTITUDE_M",

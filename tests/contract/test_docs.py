@@ -102,6 +102,7 @@ UNSET = {
     ),
     *("mqtt_url", "mqtt_password_file", "mqtt_discovery", "altitude_m", "host_name"),
     "ignored_senders",
+    "backup_copy_dir",
 }
 # Shown as an example of an error.
 MISTYPED = {"FLASK10X_WORKER"}

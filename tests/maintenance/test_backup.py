@@ -7,6 +7,7 @@ import re
 import sqlite3
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from flask10x.maintenance import backup as backup_module
 from flask10x.maintenance import copy_check
 from flask10x.maintenance.backup import Backup, backup
 from flask10x.recording.writer import Writer
-from flask10x.system import disk
+from flask10x.system import disk, disks
 from flask10x.system.locks import FileLock
 from flask10x.system.progress import Bar
 from tests.support.commands import in_words, run_command
@@ -523,3 +524,94 @@ def test_warnings_go_to_standard_error(settings: Settings, database: Database) -
 def test_a_backup_reads_as_its_line() -> None:
     done = Backup(Path("/b/flask10x-20250824-090000.sqlite3"), 7, 1_234_567_890, 2.04, ())
     assert str(done) == "/b/flask10x-20250824-090000.sqlite3: 7 rows, 1,234.6 MB, 2.0 s"
+
+
+@pytest.fixture
+def stick(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings with a folder for copies, on a disk of its own as far as the program can see."""
+    (tmp_path / "stick").mkdir()
+    monkeypatch.setattr(disks, "on_same_disk", lambda *_paths: False)
+    return replace(settings, backup_copy_dir=tmp_path / "stick" / "flask10x", backup_keep=2)
+
+
+def copies_of(settings: Settings) -> list[str]:
+    assert settings.backup_copy_dir is not None
+    return sorted(path.name for path in settings.backup_copy_dir.iterdir() if path.name[0] != ".")
+
+
+@pytest.mark.usefixtures("database")
+def test_a_backup_is_copied_with_its_sum_and_as_many_are_kept(stick: Settings) -> None:
+    assert backup_module.copy_away(replace(stick, backup_copy_dir=None), stick.backup_dir) is None
+    names = []
+    for _number in range(3):
+        made = backup(stick, stick.backup_dir)
+        copy = backup_module.copy_away(stick, made.path)
+        assert copy is not None and copy.read_bytes() == made.path.read_bytes()
+        assert is_as_noted(copy)
+        names.append(copy.name)
+    assert copies_of(stick) == [name for each in names[1:] for name in pair(each)]
+
+
+@pytest.mark.usefixtures("database")
+def test_a_stick_that_is_not_there_is_named_and_nothing_is_made_in_its_place(
+    stick: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = backup(stick, stick.backup_dir)
+    assert stick.backup_copy_dir is not None
+    stick.backup_copy_dir.parent.rmdir()
+    for attempt in (
+        lambda: backup_module.copy_away(stick, made.path),
+        lambda: backup_module.try_folder(stick, stick.backup_copy_dir),
+    ):
+        with pytest.raises(BackupError, match="is the disk plugged in and mounted"):
+            attempt()
+    assert not stick.backup_copy_dir.parent.exists() and made.path.exists()
+    stick.backup_copy_dir.parent.mkdir()
+    monkeypatch.setattr(disks, "on_same_disk", lambda *_paths: True)
+    with pytest.raises(BackupError, match="is on the same card or disk as the readings"):
+        backup_module.copy_away(stick, made.path)
+    assert not stick.backup_copy_dir.exists()
+
+
+@pytest.mark.usefixtures("database")
+def test_a_stick_that_changes_bytes_keeps_no_copy(
+    stick: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = backup(stick, stick.backup_dir)
+    copy = disk.copy
+
+    def changing(source: Path, target: Path) -> None:
+        copy(source, target)
+        flip(target, 100)
+
+    monkeypatch.setattr(disk, "copy", changing)
+    with pytest.raises(BackupError, match="is not what was written"):
+        backup_module.copy_away(stick, made.path)
+    assert copies_of(stick) == []
+
+
+def test_a_folder_is_tried_with_a_file_that_goes(stick: Settings) -> None:
+    assert stick.backup_copy_dir is not None
+    said = backup_module.try_folder(stick, stick.backup_copy_dir)
+    assert "a file was written, read back and removed" in said
+    assert [*stick.backup_copy_dir.iterdir()] == []
+
+
+@pytest.mark.usefixtures("database")
+def test_the_command_copies_to_another_disk_and_names_a_missing_one(
+    settings: Settings, tmp_path: Path
+) -> None:
+    absent = tmp_path / "absent" / "flask10x"
+    given = {**environment(settings), "FLASK10X_BACKUP_COPY_DIR": str(absent)}
+    done = in_words(run_command(["backup"], given))
+    assert done.returncode == 4 and "the backup was made, and not copied" in done.stderr
+    assert len([*settings.backup_dir.glob("*.sqlite3")]) == 1
+    done = in_words(run_command(["backup", "--try"], given))
+    assert done.returncode == 1 and "plugged in" in done.stderr
+    with small_disk(tmp_path / "usb", "40m") as usb:
+        given["FLASK10X_BACKUP_COPY_DIR"] = str(usb / "flask10x")
+        done = in_words(run_command(["backup", "--try"], given))
+        assert (done.returncode, [*(usb / "flask10x").iterdir()]) == (0, [])
+        done = in_words(run_command(["backup"], given))
+        assert done.returncode == 0 and "copied to " in done.stdout
+        assert len([*(usb / "flask10x").glob("flask10x-*.sqlite3")]) == 1

@@ -25,7 +25,7 @@ from flask10x.errors import BackgroundBusy
 from flask10x.export.append import export
 from flask10x.recording.writer import Writer
 from flask10x.runtime.administrators import Administrators
-from flask10x.system import disk
+from flask10x.system import disk, disks
 from flask10x.system.background import (
     ABOUT,
     ERRORS,
@@ -57,7 +57,7 @@ POSTS = (
     "discard",
     "restore",
     "retention",
-    "schedule",
+    *("schedule", "target"),
 )
 
 
@@ -747,3 +747,54 @@ def test_a_daily_backup_that_failed_is_named_until_one_is_made(
     assert "was not made, and is tried again: is the disk mounted?" in text
     lay(settings, "20250825-033000")
     assert "is tried again" not in words(client.get("/setup/files").text)
+
+
+def test_a_folder_for_copies_is_written_and_tried(
+    client: FlaskClient, settings: Settings, token: str, started: list[About]
+) -> None:
+    path = settings.data_dir / "settings.toml"
+    data = {"token": token, "backup_copy_dir": "/media/usb/flask10x"}
+    assert client.post("/setup/files/target", data=data).status_code == 303
+    written = schema_line("settings") + 'backup_copy_dir = "/media/usb/flask10x"\n'
+    assert path.read_text() == written
+    (about,) = started
+    assert (about.kind, about.arguments) == ("try", ["backup", "--try", "/media/usb/flask10x"])
+    data["backup_copy_dir"] = "usb"
+    answer = client.post("/setup/files/target", data=data)
+    assert answer.status_code == 400 and "/absolute/path of a folder is needed" in answer.text
+    assert path.read_text() == written and len(started) == 1
+    # Without copies nothing is tried.
+    data["backup_copy_dir"] = ""
+    assert client.post("/setup/files/target", data=data).status_code == 303
+    assert "backup_copy_dir" not in path.read_text() and len(started) == 1
+
+
+@pytest.mark.usefixtures("token")
+def test_a_stick_that_is_found_is_offered(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "No USB stick is mounted now." in words(client.get("/setup/files").text)
+    monkeypatch.setattr(disks, "removable", lambda: [Path("/media/usb")])
+    page = client.get("/setup/files").text
+    assert "Found: /media/usb/flask10x" in words(page) and 'value="/media/usb/flask10x"' in page
+
+
+@pytest.mark.usefixtures("database")
+def test_a_missing_stick_is_named_and_one_with_a_copy_is_not_red(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stick = tmp_path / "usb" / "flask10x"
+    app = make_app(BACKUP_COPY_DIR=stick)
+    settings = app.jinja_env.globals["settings"]
+    assert isinstance(settings, Settings)
+    lay(settings, "20250824-090000")
+    sentence = "The only copy is on the card or disk that it protects."
+    text = words(app.test_client().get("/setup/files").text)
+    assert sentence in text and "is the disk plugged in and mounted?" in text
+    stick.mkdir(parents=True)
+    monkeypatch.setattr(disks, "on_same_disk", lambda *_paths: False)
+    text = words(app.test_client().get("/setup/files").text)
+    assert sentence in text and f"No copy is in {stick} yet" in text
+    (stick / "flask10x-20250824-090000.sqlite3").write_bytes(b"some")
+    text = words(app.test_client().get("/setup/files").text)
+    assert sentence not in text and f"A copy of Sun 24 Aug 2025, 09:00 is in {stick}" in text

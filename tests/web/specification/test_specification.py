@@ -60,7 +60,7 @@ OF_PAGES = {
         ("post", f"/setup/files/{path}")
         for path in (
             *("backup", "cancel", "discard", "export", "import", "restore", "retention"),
-            *("schedule", "upload", "verify"),
+            *("schedule", "target", "upload", "verify"),
         )
     ),
     *(("get", path) for path in ("/favicon.ico", "/history/address.svg")),

@@ -53,9 +53,10 @@ from flask10x.runtime import backup_schedule
 from flask10x.runtime.retention import days_of, kept_since, outlooks
 from flask10x.runtime.setup_files import reload
 from flask10x.runtime.store import Store
-from flask10x.system import backup_files, clock
+from flask10x.system import backup_files, clock, disks
 from flask10x.system.background import About, Background, Run, environment
 from flask10x.system.backup_files import checksum_path
+from flask10x.system.disks import on_same_disk
 from flask10x.system.rejected_rows import SUFFIX as REJECTED_SUFFIX
 from flask10x.system.uploads import Uploads
 from flask10x.system.wording import size
@@ -74,10 +75,15 @@ log = logging.getLogger(__name__)
 DAYS = 730
 SCHEDULE = ("backup_time", "backup_keep")
 """The settings of the form for backups."""
+TARGET = "backup_copy_dir"
+"""The setting with the folder to which backups are copied."""
+FOLDER_OF_COPIES = "flask10x"
+"""The folder that is made on a stick."""
 TIMERS = {"backup": "flask10x-backup", "export": "flask10x-export"}
 KINDS = {
     "backup": N_("Backup"),
     "verify": N_("Check of a backup"),
+    "try": N_("Try of the folder for copies"),
     "export": N_("Export"),
     "preview": N_("Preview of the import"),
     "import": N_("Import"),
@@ -127,6 +133,12 @@ def as_files(
     days, problem = _days(raw) if raw else (None, "")
     sent, previews = Uploads(settings.data_dir), previews_of(run, settings.stations)
 
+    backed_up = checks.backed_up()
+    is_here = known.backup is not None and on_same_disk(known.backup.path, database_path(settings))
+    is_only_here = is_here and known.copied is None
+    if is_only_here and settings.backup_copy_dir is None:
+        # Where it lies stands below, in red.
+        backed_up = replace(backed_up, details=[])
     backups = [
         one | {"has_sum": checksum_path(one["path"]).is_file(), "secrets": secrets_in(one["path"])}
         for one in listed_backups(settings)
@@ -159,12 +171,14 @@ def as_files(
         titles={name: t(KEYS[name].words) for name in SCHEDULE},
         times=[f"{hour:02}:30" for hour in range(24)],
         failed=failed_backup(settings, known, t),
-        is_only_here=known.backup is not None
-        and on_same_disk(known.backup.path, database_path(settings)),
+        is_only_here=is_only_here,
+        copy_dir=typed.get(TARGET, house_page.present()[TARGET] or settings.text_of(TARGET)),
+        copy_title=t(KEYS[TARGET].words),
+        copy_elsewhere=changes.place_elsewhere(TARGET),
+        sticks=[str(folder / FOLDER_OF_COPIES) for folder in disks.removable()],
         timers=TIMERS,
-        # Where it lies stands below, in red.
         answers={
-            "backup": replace(checks.backed_up(), details=[]),
+            "backup": backed_up,
             "export": checks.exported(),
             "card": checks.card(),
         },
@@ -338,6 +352,18 @@ def set_schedule() -> AnyResponse | tuple[str, int]:
     if problems:
         return as_files(problems=problems, typed=request.form)
     return _back("backups")
+
+
+@blueprint.post("/setup/files/target", guard="setup")
+def set_target() -> AnyResponse | tuple[str, int]:
+    """Set the folder to which backups are copied, and try it; then `/setup/files`."""
+    settings = context.store().settings
+    typed = request.form.get(TARGET, "").strip()
+    if changes.place_elsewhere(TARGET):
+        typed = settings.text_of(TARGET)
+    elif problems := house_page.saved({TARGET: typed}):
+        return as_files(problems={TARGET: "; ".join(problems.values())}, typed=request.form)
+    return _started("backup", "--try", typed, kind="try") if typed else _back("copies")
 
 
 @blueprint.post("/setup/files/retention", guard="setup")
@@ -546,14 +572,19 @@ def fields_of_schedule(settings: Settings) -> dict[str, str]:
     return {name: written[name] or settings.text_of(name) for name in SCHEDULE}
 
 
-def failed_backup(settings: Settings, known: Facts, t: Translation) -> tuple[int, str] | None:
-    """Return when the service's own backup failed, and why; None if a newer one was made."""
+def failed_backup(settings: Settings, known: Facts, t: Translation) -> tuple[int, str, bool] | None:
+    """Return when the service's own backup failed, why, and whether only its copy did.
+
+    None if it went well, or a newer one was made.
+    """
     run = backup_schedule.last_run(settings)
     if run is None or run.is_running or run.status == 0:
         return None
-    if known.backup and known.backup.made_at > run.about.began_ms:
+    is_made = run.status == backup_schedule.COPY_FAILED_STATUS
+    newest = known.copied if is_made else known.backup
+    if newest and newest.made_at > run.about.began_ms:
         return None
-    return run.about.began_ms, " ".join(said_by(run, t)["errors"])
+    return run.about.began_ms, " ".join(said_by(run, t)["errors"]), is_made
 
 
 def said_by(run: Run, t: Translation) -> dict[str, Any]:
