@@ -43,7 +43,6 @@ from flask10x.errors import (
 from flask10x.export.obstacles import REASONS
 from flask10x.health.checks import FAILURES, Checks, Facts
 from flask10x.health.copies import time_of_backup
-from flask10x.health.disk import on_same_disk
 from flask10x.history.view import View
 from flask10x.readings.labels import day_of, station_name
 from flask10x.readings.legacy_csv import TIME_HEADER
