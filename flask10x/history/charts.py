@@ -5,6 +5,7 @@ The form of the answer is described in docs/en/reference/http-api.md.
 """
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,21 +17,25 @@ from sqlalchemy import ColumnElement, Select, String, cast, func, select
 
 from flask10x.database.cursors import MIN_CURSOR_MS
 from flask10x.database.expressions import spans
-from flask10x.database.tables import readings, rollups
+from flask10x.database.tables import readings, rollup_days, rollups
 from flask10x.history import search
 from flask10x.history.bucket_sums import SumsRequest, add_sums
 from flask10x.history.buckets import MAX_BUCKETS, Line, Window, window_for
-from flask10x.history.local_time import DRAWN_STEPS, HOUR, STEPS
+from flask10x.history.local_time import DRAWN_STEPS, HOUR, STEPS, day_of
 from flask10x.history.newest import newest_hours
 from flask10x.history.pages import EndOfRange, end_rows
 from flask10x.history.query import Bound, Query
-from flask10x.history.statements import statement_key
+from flask10x.history.statements import rolled_up_in, statement_key
 from flask10x.history.view import Extent, RollupProgress, View
 from flask10x.readings.stations import Station
-from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS
+from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS, LAST_DATE_MS, zone_name_of
 
 # Enough to see through a pause or two, few enough to follow a sender whose pace was changed.
 INTERVAL_ROWS = 101
+# A summer and a winter; a day of each four weeks shows both. Nine stations have 585 such rows, not
+# 16,000.
+USUAL_DAYS = 364
+USUAL_STEP_DAYS = 28
 FIRST_DATE, LAST_DATE = Bound(FIRST_DATE_MS, "", ""), Bound(LAST_DATE_MS, "", "")
 
 
@@ -228,6 +233,48 @@ def begun_before(view: View, query: Query, chart: Chart) -> set[tuple[str, str]]
     if not measured or not state.fits or state.progress.is_far_behind:
         return begun
     return begun - (measured.keys() - newest_hours(view, measured).keys())
+
+
+def usual_ranges(view: View) -> Mapping[tuple[str, str], tuple[float, float]]:
+    """Return where the values of each endpoint and column usually are, as the two ends.
+
+    They lie half of its usual daily span below and above its average of the USUAL_DAYS before
+    today. A measurement without a day there is left out, and so are all of them while days are
+    being made.
+    """
+    if not view.rollups.fits or view.rollups.zone_of_days != zone_name_of(view.zone):
+        return {}
+    # Today has not had its warmest or its coldest hour.
+    today = day_of(view.now_ms, view.zone)
+    listed = [
+        (station.endpoint, column, day, day + 1, 0)
+        for station in view.stations.all
+        for column in station.columns
+        for day in range(today - 1, today - 1 - USUAL_DAYS, -USUAL_STEP_DAYS)
+    ]
+    usual = view.connection.execute(_USUAL, {"days": json.dumps(listed)})
+    return {
+        (endpoint, column): (average - span / 2, average + span / 2)
+        for endpoint, column, average, span in usual
+        if average is not None and math.isfinite(average) and math.isfinite(span)
+    }
+
+
+def _usual() -> Select[Any]:
+    listed, of_day = spans("days"), rollup_days.c
+    return (
+        select(
+            *(of_day.endpoint, of_day.measurement),
+            func.sum(of_day.total) / func.sum(of_day["count"]),
+            func.avg(of_day.maximum - of_day.minimum),
+        )
+        .join_from(listed, rollup_days, rolled_up_in(listed, of_day.day))
+        .where(of_day["count"] > 0)
+        .group_by(of_day.endpoint, of_day.measurement)
+    )
+
+
+_USUAL = _usual()
 
 
 def _named(query: Query) -> list[Station]:

@@ -277,6 +277,15 @@ def test_lines_that_are_far_apart_are_in_charts_of_their_own(browser: Browser) -
     assert browser.script(KEYS, "#folded") == [["Bedroom"], ["Living room"], ["Freezer Battery"]]
 
 
+def test_each_range_has_the_same_charts(browser: Browser) -> None:
+    charts = []
+    for span in ("-1h", "-24h", "-7d"):
+        browser.open(f"/history?from={span}&lang=en")
+        browser.wait(lambda: len(browser.all("#plots .chart canvas")) >= SEEN, "charts")
+        charts.append(sorted(browser.script(KEYS, "#plots")))
+    assert charts[0] == charts[1] == charts[2]
+
+
 # Where two lines are, of which the second is so far from the first, one look after the other.
 LOOKS = """
 import("/static/lines.js").then(({ chartsOf }) => arguments[0].map((away) => {

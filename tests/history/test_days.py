@@ -287,3 +287,29 @@ def test_the_name_of_the_zone_stands_in_the_database(database: Database) -> None
     assert select(database.path, "SELECT zone FROM rollup_zone") == [
         (zone_name_of(ZoneInfo("Asia/Tokyo")),)
     ]
+
+
+def test_where_a_line_usually_is_is_known_once_there_are_days(database: Database) -> None:
+    first = round(STARTS["Asia/Tokyo"].timestamp() * 1000)
+    store(
+        database,
+        [
+            Reading("data", first + number * HOUR, (1000.0, 20.0 + 4 * (number % 24 >= 12)))
+            for number in range(SPAN_DAYS * 24)
+        ],
+    )
+    follow_hours(database)
+    zone = ZoneInfo("Asia/Tokyo")
+
+    def usual() -> dict[tuple[str, str], tuple[float, float]]:
+        with database.reader.begin() as connection:
+            view = View(connection, BUILT_IN, zone, first + SPAN_DAYS * DAY)
+            return dict(charts.usual_ranges(view))
+
+    assert usual() == {}
+    make_days(database, zone)
+    ranges = usual()
+    assert {*ranges} == {("data", "pressure"), ("data", "temperature")}
+    assert ranges["data", "pressure"] == (1000, 1000)
+    low, high = ranges["data", "temperature"]
+    assert (low, high) == pytest.approx((20, 24))

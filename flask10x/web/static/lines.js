@@ -1,7 +1,7 @@
 // The answer of /history/series as columns for uPlot: one axis of time, null where a line breaks.
 
 import { limitsOf } from "./scale.js";
-import { chartOf, isRaw, placeOfQuantity } from "./texts.js";
+import { chartOf, isRaw, placeOfQuantity, usualOf } from "./texts.js";
 
 /** How the page asks for the answer, and the answer as it is otherwise: it comes in a third of the bytes. */
 export const PACKED = "application/vnd.flask10x.series+json";
@@ -68,9 +68,10 @@ function grouped(series, keyOf) {
   return keys.map((key) => series.filter((one) => keyOf(one) === key));
 }
 
-/** The lines parted wherever nothing is for further than each of them moves. */
+/** The lines parted wherever nothing is for further than each of them moves in a day: as they usually are, so that each
+ * range has the same charts. What has no days yet is where it is drawn. */
 function clustersOf(series) {
-  const ranges = series.map((one) => limitsOf(one) ?? [-Infinity, Infinity]);
+  const ranges = series.map((one) => usualOf(one) ?? limitsOf(one) ?? [-Infinity, Infinity]);
   const order = series.map((_, i) => i).sort((one, other) => ranges[one][0] - ranges[other][0]);
   const clusters = [];
   let [top, widest, last] = [Infinity, 0, null];

@@ -31,6 +31,8 @@ export const placeOfQuantity = (quantity) => quantities.indexOf(quantity);
 export const isRaw = (quantity) => Boolean(names.raw?.includes(quantity));
 /** `own` or `shared`, where `stations.toml` says so: whether lines of a station have charts of their own. */
 export const chartOf = (endpoint) => names.charts?.[endpoint];
+/** The two ends between which a line usually is, in any range; undefined for a line without days. */
+export const usualOf = ({ endpoint, measurement }) => names.usual?.[`${endpoint}.${measurement}`];
 /** Whether pages leave out the line: `hidden` in `stations.toml`. */
 export const isHidden = ({ endpoint, measurement }) => Boolean(names.hidden?.[endpoint]?.includes(measurement));
 

@@ -16,7 +16,7 @@ from werkzeug.datastructures import MultiDict
 from flask10x.config.settings import is_checkout
 from flask10x.database.cursors import Cursor
 from flask10x.errors import QueryError
-from flask10x.history import annotations, pages
+from flask10x.history import annotations, charts, pages
 from flask10x.history.annotations import WrittenNote
 from flask10x.history.corrections import Correction
 from flask10x.history.pages import HistoryPage
@@ -89,6 +89,8 @@ _SENSOR = re.compile(r"(?<=.)\s*[(（][^()（）]+[)）]$")
 _OWN = "history_page.as_page"
 # What readers switch in the charts, which means something to this page alone.
 _OF_CHARTS = ("off", "unfolded")
+# A pressure, to a hectopascal or better.
+USUAL_DIGITS = 5
 MINUTE_MS = 60_000
 # Names of the machine at which the reader sits; another one would look for the service at itself.
 LOOPBACK = ("localhost", "127.", "[::1]")
@@ -106,6 +108,8 @@ class Content:
     newest: dict[str, int | None]
     """Each station's newest `received_at`; None when it has no reading."""
     last_id: int
+    usual: Mapping[tuple[str, str], tuple[float, float]]
+    """Where the values of each endpoint and column usually are (`charts.usual_ranges`)."""
     removed_days: int | None
     """After how many days older readings were removed, where the page has the oldest."""
     page: HistoryPage | None
@@ -145,7 +149,7 @@ def as_page() -> tuple[str, int]:
         all_stations_url=_address(_OWN, _of_all_stations()),
         form=_form(query, details, content.stations, t),
         ranges=_ranges(query, now_ms, t),
-        charts=_charts(t, is_corrected=content.is_corrected),
+        charts=_charts(content, t),
         noted={
             "reader": NotesReader(store.settings, t, now_ms),
             "notes": content.notes[:MOST_NOTED],
@@ -211,6 +215,7 @@ def _content(query: Query | None, t: Translation) -> Content:
             is_corrected=bool(view.corrections),
             newest={endpoint: times.received_at for endpoint, times in view.newest.items()},
             last_id=view.last_id,
+            usual=charts.usual_ranges(view),
             removed_days=removed,
             page=page,
             notes=notes,
@@ -406,7 +411,7 @@ def _ranges(query: Query | None, now_ms: int, t: Translation) -> dict[str, objec
     }
 
 
-def _charts(t: Translation, *, is_corrected: bool) -> dict[str, object]:
+def _charts(content: Content, t: Translation) -> dict[str, object]:
     """What the scripts draw, and where they get it."""
     is_raw, stations = "raw" in request.args, context.store().settings.stations
     turned = _parameters("raw", "cursor") + [("raw", "1")] * (not is_raw)
@@ -420,6 +425,11 @@ def _charts(t: Translation, *, is_corrected: bool) -> dict[str, object]:
         # Those that are folded, and the stations whose lines are not parted by their values alone.
         "raw": sorted({each.quantity for each in measurements if is_of_sensor(each)}),
         "charts": {each.endpoint: each.chart for each in stations.all if each.chart},
+        # By what lines share a chart, in any range.
+        "usual": {
+            ".".join(place): [float(f"{end:.{USUAL_DIGITS}g}") for end in ends]
+            for place, ends in content.usual.items()
+        },
         # Of each station what is only drawn when its measurement is asked for.
         "hidden": {
             each.endpoint: [m.column for m in each.measurements if m.hidden]
@@ -444,7 +454,7 @@ def _charts(t: Translation, *, is_corrected: bool) -> dict[str, object]:
         # Names that the scripts show.
         "texts": json.dumps(names, ensure_ascii=False),
         "is_raw": is_raw,
-        "turned_url": _address(_OWN, turned) if is_raw or is_corrected else None,
+        "turned_url": _address(_OWN, turned) if is_raw or content.is_corrected else None,
     }
 
 
