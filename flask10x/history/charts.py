@@ -256,7 +256,8 @@ def usual_ranges(view: View) -> Mapping[tuple[str, str], tuple[float, float]]:
     return {
         (endpoint, column): (average - span / 2, average + span / 2)
         for endpoint, column, average, span in usual
-        if average is not None and math.isfinite(average) and math.isfinite(span)
+        # Of numbers near the greatest one there may be no sum and no span.
+        if None not in (average, span) and math.isfinite(average) and math.isfinite(span)
     }
 
 
