@@ -18,10 +18,14 @@ pytestmark = pytest.mark.tools
 
 @pytest.fixture(scope="module")
 def away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service of its own, for it is stopped and started."""
+    """A service of its own, for it is stopped and started; one of its stations has not sent."""
     needs_browser()
     with make_services(tmp_path_factory.mktemp("away")) as make:
-        service = make(commit_interval_sec=0, **PATIENT)
+        service = make(start=False, commit_interval_sec=0, **PATIENT)
+        service.data_dir.mkdir(parents=True, exist_ok=True)
+        file = service.data_dir / "stations.toml"
+        file.write_text('[stations.data2]\nlabel = "Study"\n', encoding="utf-8")
+        service.start()
         assert service.post("data", {"pressure": 996.2, "temperature": 21.5}).status == 200
         service.wait_for_rows(1)
         yield service
