@@ -42,7 +42,9 @@ def watched_by(rule: Rule, stations: Stations) -> tuple[str, ...]:
     """Return the subjects that a rule can have alerts of, in the order of the stations."""
     if rule.kind in ("threshold", "rate", "stuck"):
         return (f"{rule.station}.{rule.column}",)
-    if rule.kind in ("silence", "rejected"):
+    if rule.kind == "silence":
+        return tuple(one.endpoint for one in awaited_of(rule.stations, stations))
+    if rule.kind == "rejected":
         return tuple(station.endpoint for station in stations_of(rule.stations, stations))
     if rule.kind == "failed_sensor":
         return tuple(
@@ -58,6 +60,11 @@ def stations_of(endpoints: Sequence[str], stations: Stations) -> tuple[Station, 
     return tuple(
         station for station in stations.all if not endpoints or station.endpoint in endpoints
     )
+
+
+def awaited_of(endpoints: Sequence[str], stations: Stations) -> tuple[Station, ...]:
+    """Return the stations of a rule of silence: those that it names, without the retired ones."""
+    return tuple(one for one in stations_of(endpoints, stations) if not one.retired)
 
 
 def sentence(rule: Rule, stations: Stations, t: Translation) -> str:

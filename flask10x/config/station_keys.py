@@ -217,6 +217,7 @@ STATION_KEYS = (
     Key("tile_main", column),
     Key("tile_second", column),
     Key("hidden", readers.switch),
+    Key("retired", readers.switch),
 )
 MEASUREMENT_KEYS = (
     Key("path", path, default=_ITSELF, fixed=True),

@@ -381,8 +381,12 @@ class Checks:
             waited = self._names(awaited)
             text = t("The service has just started and waits for: {names}.", names=waited)
         # What is missed is told, also of a station that pages leave out.
-        told = [h for h in silent if h.silence.is_missed or is_shown(h.station, has_sent=True)]
-        details = [self._silent(heard) for heard in told]
+        details = [
+            self._silent(heard)
+            for heard in silent
+            if heard.silence.is_missed
+            or (is_shown(heard.station, has_sent=True) and not heard.station.retired)
+        ]
         listed = [heard for heard in never if is_shown(heard.station, has_sent=False)]
         details += [t("No data yet: {names}", names=self._names(listed))] if listed else []
         if rejected_reading:

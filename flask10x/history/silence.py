@@ -47,6 +47,8 @@ class Signs:
     """Its limit; see `silent_after_sec`."""
     is_alerted: bool
     """Whether an alert of its silence is active; it is until the station sends."""
+    is_retired: bool = False
+    """Whether `stations.toml` says that it sends no more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,12 +61,14 @@ class SilenceVerdict:
     after_sec: int
     """It is silent after so many seconds without a reading."""
     is_missed: bool
-    """Whether it is silent, and was not put away."""
+    """Whether it is silent, and was neither put away nor retired."""
 
 
 def silence(signs: Signs) -> SilenceVerdict:
     """Return the verdict of these facts."""
     state, is_missed = _state(signs)
+    if signs.is_retired:
+        state, is_missed = "silent" if state == "awaited" else state, False
     age_sec = None if signs.age_ms is None else max(0, signs.age_ms) // SECOND_MS
     return SilenceVerdict(
         state=state, age_sec=age_sec, after_sec=signs.after_sec, is_missed=is_missed

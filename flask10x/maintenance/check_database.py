@@ -198,6 +198,7 @@ class DatabaseCheck:
             awaited_ms=None if has_sent else self._now_ms - since_ms,
             after_sec=silent_after_sec(self._settings, station, learned_sec),
             is_alerted=("silence", station.endpoint) in alerted,
+            is_retired=station.retired,
         )
         return Heard(station=station, silence=silence(signs), measured_at=None)
 

@@ -121,6 +121,8 @@ class Station:
     """The column beside that; empty: what is asked next."""
     hidden: bool = False
     """Whether pages leave it out; boards, programs and CSV files know it as any other."""
+    retired: bool = False
+    """Whether it sends no more: no silence is reported, and the home has no tile of it."""
     columns: tuple[str, ...] = field(init=False)
     csv_header: tuple[str, ...] = field(init=False)
 

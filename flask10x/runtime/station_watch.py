@@ -177,6 +177,7 @@ def silence_of(
         awaited_ms=None if last_ms else monotonic_ms() - times.awaited_since_ms,
         after_sec=silent_after_sec(settings, station, times.learned_sec),
         is_alerted=is_alerted,
+        is_retired=station.retired,
     )
     return silence(signs)
 
@@ -263,6 +264,7 @@ class StationWatch:
             awaited_ms=None,
             after_sec=threshold_sec,
             is_alerted=False,
+            is_retired=station.retired,
         )
         if silence(signs).is_missed:
             times.silent_since_ms = last_ms

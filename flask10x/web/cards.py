@@ -327,6 +327,7 @@ def cards(
         station, silence, row = newest.station, newest.silence, newest.row
         seconds, received_at = silence.age_sec, row.received_at if row else None
         kind = silence.state if silence.state in ("awaited", "silent") else "age"
+        kind = "age" if station.retired else kind
         computed = derived_of[station.endpoint].items()
         derived = ((each.measurement, newest.derived.get(name)) for name, each in computed)
         pairs = zip(station.measurements, row.values, strict=True) if row else ()

@@ -1,5 +1,7 @@
 """A rule as a sentence, in both languages."""
 
+from dataclasses import replace
+
 import pytest
 
 from flask10x.alerts.subjects import name_of, sentence, watched_by
@@ -17,7 +19,7 @@ from flask10x.config.alerts.rules import (
     Threshold,
     WrongCopies,
 )
-from flask10x.readings.stations import BUILT_IN
+from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.translation import translation
 
 ENGLISH, JAPANESE = translation("en"), translation("ja")
@@ -119,3 +121,13 @@ def test_what_a_rule_can_have_an_alert_of() -> None:
 )
 def test_names_of_subjects(subject: str, name: str) -> None:
     assert name_of(subject, BUILT_IN, ENGLISH) == name
+
+
+def test_the_silence_of_a_retired_station_is_not_watched() -> None:
+    first, *others = BUILT_IN.all
+    stations = Stations((replace(first, retired=True), *others))
+    names = tuple(one.endpoint for one in others)
+    for rule in (Silence(), Silence(stations=("data", *names), after_sec=600)):
+        assert watched_by(rule, stations) == names
+    # What it sends all the same is looked at as ever.
+    assert "data" in watched_by(RejectedSender(), stations)

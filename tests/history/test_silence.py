@@ -43,6 +43,14 @@ def test_verdicts(case: str) -> None:
     assert found.age_sec == (None if age_ms is None else max(0, age_ms) // 1000)
 
 
+@pytest.mark.parametrize("case", VERDICTS)
+def test_a_retired_station_is_never_missed_nor_awaited(case: str) -> None:
+    age_ms, awaited_ms, is_alerted, state, _ = VERDICTS[case]
+    signs = Signs(age_ms=age_ms, awaited_ms=awaited_ms, after_sec=600, is_alerted=is_alerted)
+    found = silence(replace(signs, is_retired=True))
+    assert (found.state, found.is_missed) == ("silent" if state == "awaited" else state, False)
+
+
 def test_the_limit(settings: Settings) -> None:
     station = BUILT_IN.by_endpoint["data2"]
     # Two minutes, until something is learned.

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from flask10x.alerts import transitions
 from flask10x.alerts.alert import Alert, Moment
-from flask10x.alerts.subjects import stations_of
+from flask10x.alerts.subjects import awaited_of
 from flask10x.config.alerts import rules
 from flask10x.config.settings import Settings
 from flask10x.database.tables import measurement, readings
@@ -160,7 +160,7 @@ def _stored(view: View, rule: RuleOnMeasurement, since_ms: int) -> list[NewReadi
 
 
 def _of_silence(view: View, settings: Settings, rule: rules.Silence, since_ms: int) -> Backtest:
-    stations = stations_of(rule.stations, view.stations)
+    stations = awaited_of(rule.stations, view.stations)
     most = ROWS_MAX // max(1, len(stations))
     firings = []
     learned = learned_limits(view.connection)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from sqlalchemy import select
 
 from flask10x.alerts.alert import Active, Fact, Moment, Verdict
-from flask10x.alerts.subjects import stations_of
+from flask10x.alerts.subjects import awaited_of
 from flask10x.config.alerts.rules import Silence
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
@@ -44,7 +44,7 @@ class SilentStations:
         """Read nothing yet."""
         self.rule = rule
         self._settings = settings
-        self._stations = stations_of(rule.stations, settings.stations)
+        self._stations = awaited_of(rule.stations, settings.stations)
         self._database = database
         self._gauges = gauges
         self._last_received: Mapping[str, int | None] = {}

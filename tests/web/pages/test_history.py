@@ -603,3 +603,33 @@ def test_a_hidden_station_is_left_out_unless_the_address_names_it(
     # Programs see no difference.
     assert "data3" in client.get("/api/v1/latest").get_json()["stations"]
     assert client.get("/history.csv").text.count("data3") == 1
+
+
+def test_a_retired_station_keeps_its_history_and_no_silence_is_reported(
+    make_app: MakeApp, writer: Writer, tmp_path: Path
+) -> None:
+    hour_ago_ms = time.time_ns() // 1_000_000 - 60 * MINUTE
+    for at_ms, name, values in (
+        (hour_ago_ms, "data3", (3.5, 61.0, 994.5, 5000.0)),
+        (hour_ago_ms + 59 * MINUTE, "data", (1013.25, 25.1)),
+    ):
+        writer.submit(Reading(name, at_ms, values))
+    writer.step()
+    file = tmp_path / "retired.toml"
+
+    def pages(text: str) -> dict[str, str]:
+        file.write_text(text, encoding="utf-8")
+        client = make_app(STATIONS=str(file)).test_client()
+        paths = ("/", "/history", "/records", "/status")
+        return {path: words(client.get(path).text) for path in paths}
+
+    before, after = pages(""), pages("[stations.data3]\nretired = true\n")
+    assert all("Outside" in text for text in before.values())
+    assert "sensors that send: 1 of 2" in before["/status"] and "Outside" not in after["/"]
+    assert "Outside data3 retired, 60 min ago" in after["/history"]
+    assert "Outside" in after["/records"]
+    # Nothing awaits it: neither in the sentence nor in the row.
+    assert "All is well" in after["/status"] or "waits for: Outside" not in after["/status"]
+    assert "waits for: Outside" in before["/status"]
+    assert "sensors that send: 1 of 1" in after["/status"]
+    assert "Outside retired" in after["/status"]

@@ -364,7 +364,8 @@ CLOCK = slice(11, 16)
 
 def home(view: View, store: Store, t: Translation) -> Home:
     """Return a tile of each station that has ever sent; raises what reading raises."""
-    all_cards = cards(view, store, t, shown_stations(view, store))
+    listed = [station for station in shown_stations(view, store) if not station.retired]
+    all_cards = cards(view, store, t, listed)
     marked = alerts_of_stations(store.settings)
     sending = [card for card in all_cards if card.silence.state != "never"]
     days = days_of(view, [(c.station, c.main.measurement.column) for c in sending if c.main])

@@ -30,7 +30,7 @@ FREE_BANDS = 2
 KEYS = form.named(
     STATION_KEYS,
     *("label", "label_ja", "icon", "tile_main", "tile_second", "chart", "interval_sec"),
-    *("altitude_m", "outside", "hidden"),
+    *("altitude_m", "outside", "hidden", "retired"),
 )
 """Those of a station that the form has, and those of each of its measurements."""
 LIMITS = ("minimum", "maximum")
@@ -136,7 +136,7 @@ def sent(station: Station, form: Mapping[str, str]) -> Fields:
     A field that the form does not have is as it was; a box that it does not have is not ticked.
     """
     fields = fields_of(station)
-    boxes = [n for n in fields if n.rpartition(".")[2] in ("outside", "hidden", "usual")]
+    boxes = [n for n in fields if n.rpartition(".")[2] in ("outside", "hidden", "retired", "usual")]
     fields |= dict.fromkeys(boxes, "")
     for measurement in station.measurements:
         for place in band_numbers(station, measurement):

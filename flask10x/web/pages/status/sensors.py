@@ -72,10 +72,10 @@ class SensorRow:
 
     @property
     def place(self) -> int:
-        """What is wrong comes first, what has never sent last."""
+        """What is wrong comes first, what has never sent or sends no more last."""
         if not self.card.is_well:
             return 0 if self.card.silence.is_missed else 1
-        if self.card.silence.state == "never":
+        if self.card.silence.state == "never" or self.card.station.retired:
             return 4
         return 2 if self.rejected else 3
 
@@ -109,7 +109,8 @@ class Sensors:
         def row(card: Card) -> SensorRow:
             endpoint = card.station.endpoint
             refused = [each for each in recent if each.endpoint == endpoint]
-            days = uptimes.get(endpoint)
+            # Nothing is missing of one that sends no more.
+            days = None if card.station.retired else uptimes.get(endpoint)
             measured = {value.measurement.quantity: value for value in card.values}
             return SensorRow(
                 card=card,

@@ -57,7 +57,11 @@ def as_page() -> str:
         places=PLACES if store.settings.setup == "on" else {},
         # What the first line says.
         named=named,
-        receiving=[row for row in sensors.rows if row.card.silence.state == "receiving"],
+        receiving=[
+            row
+            for row in sensors.rows
+            if row.card.silence.state == "receiving" and not row.card.station.retired
+        ],
         sensors=sensors,
         why_no_rows=facts.reasons.get("rows", ""),
         asked=asked,
