@@ -48,7 +48,7 @@ def test_an_open_page_shows_a_reading_soon_after_its_commit(
 ) -> None:
     co2 = 600 + 10 * len(path) + (1 if language == "ja" else 0)
     with browser.before_scripts(WITHOUT_CLOCKS):
-        browser.driver.get(f"{browser.base}{path}{'&' if '?' in path else '?'}lang={language}")
+        browser.open(f"{path}{'&' if '?' in path else '?'}lang={language}")
     text = lambda: browser.one("#tiles, #cards").text  # noqa: E731
     took_sec, within_sec = [], []
     for number in range(3):

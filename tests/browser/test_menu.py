@@ -54,7 +54,7 @@ def test_the_head_is_one_row_without_underlines(
     browser: Browser, path: str, language: str, size: tuple[int, int]
 ) -> None:
     browser.resize(*size)
-    browser.driver.get(f"{browser.base}{path}?lang={language}")
+    browser.open(f"{path}?lang={language}")
     parts = browser.script(HEAD)
     # On a phone "Home" leads where the name does.
     first, *pages, menu = NAMES[language]
@@ -77,7 +77,7 @@ def test_the_menu_has_the_rest_left_aligned_and_where_the_thumb_is(
     browser: Browser, language: str, size: tuple[int, int]
 ) -> None:
     browser.resize(*size)
-    browser.driver.get(f"{browser.base}/?lang={language}")
+    browser.open(f"/?lang={language}")
     browser.one(".more summary").click()
     (left, top, right, bottom), links = browser.script(MENU)
     if size[0] < DESK_PX:

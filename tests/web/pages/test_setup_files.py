@@ -435,7 +435,8 @@ def test_a_station_is_made_of_a_file_that_no_station_has(
     run = Background(settings.data_dir).current()
     one, _garden = files.previews_of(run, known)
     assert one["endpoint"] == "cellar-2"
-    unknown = {"name": names[0], "refused": "columns", "station": "cellar-2"}
+    unknown: dict[str, object] = {"name": names[0], "refused": "columns"}
+    unknown["station"] = "cellar-2"
     unknown["unknown"] = ["time", "Battery", "note"]
     ran(settings, "preview", 1, json.dumps(unknown))
     (one,) = files.previews_of(Background(settings.data_dir).current(), known)
