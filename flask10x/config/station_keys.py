@@ -50,7 +50,7 @@ MAX_ALIASES = 8
 MAX_TAGS = 8
 # So that they can be numbered with room between them, by hand.
 HIGHEST_ORDER = 10_000
-# As many as stations; the style sheet's begin again at 7.
+# As many as stations; the style sheet's begin again at 13.
 HIGHEST_COLOUR = 200
 # Rooms and things that have sensors; `web/icons.py` draws them.
 ICONS = (
