@@ -38,10 +38,10 @@ MOST = dict.fromkeys(ADDRESSES, 12) | {
     "/records": 10,
     "/api/v1/latest": 8,
     "/api/v1/uptime": 6,
-    "/notes": 2,
-    "/api/v1/notes": 2,
-    # Which stations have sent, for the choice of stations.
+    # With which stations have sent, for the choice of stations.
+    "/notes": 3,
     "/history/rejected": 2,
+    "/api/v1/notes": 2,
     "/history/rejected/json": 1,
     # Those of the checks, the shares of the days and the rhythms.
     "/status": 15 + 6 + 3,

@@ -571,3 +571,11 @@ def test_a_link_to_an_unknown_form_is_refused(client: FlaskClient) -> None:
     ):
         assert refused.status_code == 400
         assert "note, hide, adjust のどれかを指定してください" in refused.text
+
+
+def test_a_station_that_never_sent_is_chosen_only_if_the_address_names_it(
+    client: FlaskClient,
+) -> None:
+    shown = '<option value="data2"'
+    assert shown not in client.get("/notes").text
+    assert f"{shown} selected>" in client.get("/notes?what=note&about=data2").text

@@ -34,6 +34,7 @@ from flask10x.system import clock
 from flask10x.translation import N_
 from flask10x.web import access, context, json_text, preferences, read_errors
 from flask10x.web.captions import problems
+from flask10x.web.cards import shown_stations
 from flask10x.web.files import download
 from flask10x.web.limits import RETRY_AFTER_SEC
 from flask10x.web.notes import NotesReader, as_object
@@ -366,18 +367,19 @@ def _pointed(view: View, fields: dict[str, str]) -> list[Pointed]:
 
 def _of_all(fields: dict[str, str]) -> dict[str, object]:
     """Return what the whole page shows."""
-    settings = context.store().settings
+    looked_at = parse_qs(urlsplit(_back()).query).get("endpoint", [])
     with context.view() as view:
+        named = [*looked_at, fields["about"].partition(".")[0]]
+        stations = shown_stations(view, context.store(), named)
         notes = annotations.all_notes(view.connection)
         corrections = annotations.all_corrections(view.connection)
         saved = _saved(view.connection)
     everything: list[WrittenNote | Correction] = [*notes, *corrections]
     what = fields["what"] if fields["what"] in KINDS else "note"
-    looked_at = parse_qs(urlsplit(_back()).query).get("endpoint", [])
     return {
         # Which form is open.
         "what": what if any(fields[name] for name in FIELDS if name != "back") else "",
-        "stations": settings.stations.all,
+        "stations": stations,
         # The one that the reader has looked at.
         "station": looked_at[0] if len(looked_at) == 1 else "",
         "saved": saved,
