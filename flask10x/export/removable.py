@@ -17,10 +17,10 @@ from sqlalchemy import Connection
 from flask10x.export import repair_commands
 from flask10x.export.file import CsvFile, Mark
 from flask10x.export.files import ArchivedFile, Floor, Position, load_files, put_floor
-from flask10x.export.obstacles import Obstacle
 from flask10x.export.rows import IdSpan
 from flask10x.export.target import Target, record, station_of
 from flask10x.readings import times
+from flask10x.readings.obstacles import Obstacle
 
 # By the path of an archived file: what it should be, and what it was when its bytes differed. It is
 # not read again until something touches it. That only ever keeps readings.

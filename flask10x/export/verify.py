@@ -18,11 +18,11 @@ from flask10x.database.database import Database
 from flask10x.export import removable, repair_commands
 from flask10x.export.file import NOTHING, CsvFile
 from flask10x.export.files import Position
-from flask10x.export.obstacles import REASONS
 from flask10x.export.outcome import FileOutcome, for_each, missing_rows
 from flask10x.export.rows import IdSpan
 from flask10x.export.target import Target
 from flask10x.readings import csv_lines, numbers
+from flask10x.readings.obstacles import REASONS
 from flask10x.readings.stations import Station
 from flask10x.system.progress import Advance, Bar, unseen
 from flask10x.system.wording import amount

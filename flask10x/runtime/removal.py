@@ -22,11 +22,11 @@ from flask10x.database.tables import ARRIVAL, readings, rollup_days
 from flask10x.database.tables import rollups as rollups_table
 from flask10x.export import removable
 from flask10x.export.files import ArchivedFile, State, load_files
-from flask10x.export.obstacles import Obstacle
 from flask10x.export.removable import Proof, ProvingFile, ReadingObstacle, Unproven
 from flask10x.export.target import Target, target_of
 from flask10x.history import days, rollups
 from flask10x.history.sums import Ids, stored_sums
+from flask10x.readings.obstacles import Obstacle
 from flask10x.readings.stations import Station
 from flask10x.readings.times import FIRST_DATE_MS, HOUR_MS
 from flask10x.system.locks import FileLock, lock_path

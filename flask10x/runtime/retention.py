@@ -15,8 +15,8 @@ from flask10x.database.database import Database
 from flask10x.database.expressions import spans, unindexed
 from flask10x.database.removed import Removed
 from flask10x.database.tables import readings
-from flask10x.export.obstacles import Obstacle
 from flask10x.history.view import View
+from flask10x.readings.obstacles import Obstacle
 from flask10x.readings.stations import Station
 from flask10x.readings.times import DAY_MS, HOUR_MS
 

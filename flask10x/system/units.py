@@ -39,7 +39,8 @@ HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 # What only the system's systemd may do, and what a user's own files would be hidden by.
 SYSTEM_ONLY = {
     *("User", "Group", "StateDirectory", "StateDirectoryMode", "RemoveIPC", "OOMScoreAdjust"),
-    *("ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateDevices", "PrivateNetwork"),
+    *("ProtectSystem", "ReadWritePaths", "ProtectHome", "PrivateTmp", "PrivateDevices"),
+    *("PrivateNetwork",),
     *("ProtectKernelTunables", "ProtectKernelModules", "ProtectKernelLogs", "ProtectControlGroups"),
     *("ProtectHostname", "ProtectClock", "CapabilityBoundingSet", "ProtectProc", "ProcSubset"),
     *("IPAddressDeny", "IPAddressAllow"),

@@ -32,6 +32,7 @@ from tests.support.rows import select
 SAME = {
     *("CSV", "JSON", "SQLite", "Flask", "Flask10X", "WARN", "FAIL", "ok", "id", "Content-Type"),
     *("OPTIONS", "COMMAND", "ARGS", "ID", "TIME", "FILE", "FILES", "FOLDER", "INTEGER", "RANGE"),
+    *("FLASK10X_BACKUP_KEEP", "FLASK10X_BACKUP_COPY_DIR", "N", "COLUMN"),
     *("COPY", "FILE.rejected.csv", "FLASK10X_BACKUP_DIR", "x", "STATION", "BedRoomEnv.csv"),
     *("stations.toml", "FLASK10X_STATIONS", "ENDPOINT", "MQTT", "MQTT_URL", "Datasette"),
     *("MQTT_DISCOVERY", "Home", "Assistant"),

@@ -7,10 +7,10 @@ import pytest
 from babel.messages.extract import extract_from_file
 
 from flask10x.alerts.alert import MessageState, Occasion
-from flask10x.export.obstacles import REASONS, Obstacle
 from flask10x.health import words
 from flask10x.history.query import OPERATORS
 from flask10x.readings.labels import station_name
+from flask10x.readings.obstacles import REASONS, Obstacle
 from flask10x.readings.stations import BUILT_IN
 from flask10x.translation import translation
 from flask10x.web import alerts, captions, files, shell

@@ -14,11 +14,11 @@ from flask10x.database import removed
 from flask10x.database.database import Database
 from flask10x.export import only_copies, removable
 from flask10x.export.append import export
-from flask10x.export.obstacles import Obstacle
 from flask10x.export.rebuild import rebuild
 from flask10x.export.verify import verify
 from flask10x.history import days, rollups
 from flask10x.importing.importer import import_file
+from flask10x.readings.obstacles import Obstacle
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime import removal
 from flask10x.runtime.removal import Removal, StationRemoval

@@ -40,12 +40,12 @@ from flask10x.errors import (
     SettingsError,
     UploadRefused,
 )
-from flask10x.export.obstacles import REASONS
 from flask10x.health.checks import FAILURES, Checks, Facts
 from flask10x.health.copies import time_of_backup
 from flask10x.history.view import View
 from flask10x.readings.labels import day_of, station_name
 from flask10x.readings.legacy_csv import TIME_HEADER
+from flask10x.readings.obstacles import REASONS
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import zone_name_of
 from flask10x.runtime import backup_schedule

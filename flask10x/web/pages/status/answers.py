@@ -16,9 +16,9 @@ from flask10x.alerts import state_file
 from flask10x.alerts.state_file import path_of
 from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
-from flask10x.export.obstacles import REASONS
 from flask10x.health.checks import Checks, Facts, Finding, Remedy, said
 from flask10x.readings.labels import Moments, station_name
+from flask10x.readings.obstacles import REASONS
 from flask10x.readings.stations import Station
 from flask10x.runtime.retention import Outlook
 from flask10x.runtime.store import Store

@@ -1,4 +1,4 @@
-"""Why readings that are due are not removed; the pages say so, too, and load no more for it."""
+"""Why readings that are due are not removed: for the export, the pages and the commands."""
 
 from typing import Literal
 
