@@ -3,6 +3,7 @@
 import html
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -12,7 +13,8 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.recording.writer import Writer
 from flask10x.runtime.administrators import Administrators
-from flask10x.system import address, clock
+from flask10x.system import address, clock, disks
+from flask10x.system.background import About, Background
 from flask10x.web.pages.setup import notifications
 from tests.conftest import MakeApp
 from tests.support.html import Outline, words
@@ -249,6 +251,31 @@ def test_a_backup_that_is_there_ends_its_step(
     assert "download" in again and "Back up now" in again
     form = re.search(r'action="/setup/files/backup".*?</form>', again, re.DOTALL)
     assert form and 'name="back" value="setup.as_start#backup"' in form[0]
+
+
+def test_a_stick_is_chosen_where_it_is_found(
+    client: FlaskClient, settings: Settings, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[About] = []
+    monkeypatch.setattr(
+        Background, "start", lambda _self, about, _environment: started.append(about)
+    )
+    assert "Copy each backup to" not in client.get(PAGE).text
+    monkeypatch.setattr(disks, "removable", lambda: [Path("/media/usb")])
+    form = re.search(
+        r'action="/setup/files/target".*?</form>', step(client.get(PAGE).text, "backup"), re.DOTALL
+    )
+    assert form and "Copy each backup to /media/usb/flask10x" in form[0]
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form[0]))
+    answer = client.post("/setup/files/target", data=fields)
+    assert (answer.status_code, answer.location.split("?")[0]) == (303, PAGE)
+    assert started[-1].arguments == ["backup", "--try", "/media/usb/flask10x"]
+    assert "/media/usb/flask10x" in (settings.data_dir / "settings.toml").read_text()
+
+
+def test_a_house_with_a_target_says_where_copies_go(make_app: MakeApp) -> None:
+    page = make_app(BACKUP_COPY_DIR="/media/usb/house").test_client().get(PAGE).text
+    assert "Each backup is copied to /media/usb/house." in words(step(page, "backup"))
 
 
 def test_strangers_change_nothing(client: FlaskClient) -> None:

@@ -174,7 +174,7 @@ def as_files(
         copy_dir=typed.get(TARGET, house_page.present()[TARGET] or settings.text_of(TARGET)),
         copy_title=t(KEYS[TARGET].words),
         copy_elsewhere=changes.place_elsewhere(TARGET),
-        sticks=[str(folder / FOLDER_OF_COPIES) for folder in disks.removable()],
+        sticks=sticks(),
         timers=TIMERS,
         answers={
             "backup": backed_up,
@@ -363,6 +363,11 @@ def set_target() -> AnyResponse | tuple[str, int]:
     elif problems := house_page.saved({TARGET: typed}):
         return as_files(problems={TARGET: "; ".join(problems.values())}, typed=request.form)
     return _started("backup", "--try", typed, kind="try") if typed else _back("copies")
+
+
+def sticks() -> list[str]:
+    """Return the folders for copies on the removable disks that are mounted."""
+    return [str(folder / FOLDER_OF_COPIES) for folder in disks.removable()]
 
 
 @blueprint.post("/setup/files/retention", guard="setup")

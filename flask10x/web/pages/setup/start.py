@@ -181,6 +181,7 @@ def _page(
         tested=tested,
         run=run,
         backups=backups,
+        sticks=files.sticks(),
         next_at=files.next_backup(settings, gathered(store, now_ms), now_ms),
     )
 
@@ -227,10 +228,10 @@ def _candidate(sender: senders.Sender) -> dict[str, Any] | None:
 
 
 def _backups() -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-    """The backup that runs or ran last, if it did not go well; and those that are there."""
+    """The backup, or the try of a stick, that runs or failed last; and the backups there are."""
     settings, t = context.store().settings, preferences.texts()
     run = Background(settings.data_dir).current()
-    said = files.said_by(run, t) if run and run.about.kind == "backup" else None
+    said = files.said_by(run, t) if run and run.about.kind in ("backup", "try") else None
     shown_run = said if said and said["mood"] != "good" else None
     return shown_run, files.listed_backups(settings)
 
