@@ -96,7 +96,7 @@ def test_check_beside_a_service_that_is_well(service: MakeService) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
     lines = checked.stdout.splitlines()
     # A server of which no second one is asked for is a reason to warn.
-    expected = [line for line in lines if POSTGRES and line.startswith("WARN standby: none is ")]
+    expected = [line for line in lines if POSTGRES and line.startswith("WARN standby: There ")]
     assert {line[:5] for line in lines if line not in expected} == {"ok   "}, checked.stdout
     assert len(expected) == int(POSTGRES)
     assert f"ok   service: process {running.pid}, runs since 20" in checked.stdout
