@@ -15,15 +15,13 @@ from flask10x.errors import BackgroundBusy
 from flask10x.health.copies import NewestBackup, newest_backup
 from flask10x.health.database import beginning
 from flask10x.runtime.alerting.service_watches import Folder
-from flask10x.system import clock
+from flask10x.system import backup_files, clock
 from flask10x.system.background import About, Background, Run, environment
 
 log = logging.getLogger(__name__)
 
 NAME = "scheduled"
 """The folder in the data folder with what the last one has said."""
-# That of the command when the backup is made and could not be copied (`commands/backup.py`).
-COPY_FAILED_STATUS = 4
 LOOK_EVERY_MS = 60_000
 # A start has enough to do, and its clock may not be set yet: a Pi has no battery for it.
 AFTER_START_MS = 120_000
@@ -129,7 +127,7 @@ class BackupSchedule:
         run = last_run(self._settings)
         if run is not None and run.status == 0:
             log.info("The daily backup is made: %s", run.output)
-        elif run is not None and run.status == COPY_FAILED_STATUS:
+        elif run is not None and run.status == backup_files.COPY_FAILED_STATUS:
             log.warning("The daily backup is made, and not copied: %s", run.errors)
         else:
             reason = run.errors if run is not None else ""

@@ -162,7 +162,9 @@ def as_files(
         run=said_by(run, t) if run else None,
         backups=backups,
         next_at={
-            "backup": next_backup(settings, known, now_ms),
+            "backup": next_backup(
+                settings, known.backup.made_at if known.backup else None, known.began_at, now_ms
+            ),
             "export": next_of_timer(TIMERS["export"]),
         },
         schedule=fields_of_schedule(settings) | {k: typed[k] for k in SCHEDULE if k in typed},
@@ -553,18 +555,18 @@ def next_of_timer(name: str) -> tuple[Literal["at", "off", "unknown"], int]:
 
 
 def next_backup(
-    settings: Settings, known: Facts, now_ms: int
+    settings: Settings, newest_at: int | None, began_at: int | None, now_ms: int
 ) -> tuple[Literal["at", "own", "soon", "off", "unknown"], int]:
     """Return when the next backup is made, in UTC epoch milliseconds, and by whom.
 
     `at`: by systemd's timer; `own`: by the service; `soon`: it is due, and the service makes it in
-    the next minutes; `off` and `unknown` as `next_of_timer`.
+    the next minutes; `off` and `unknown` as `next_of_timer`. `newest_at` and `began_at` as in
+    `backup_schedule.next_at`.
     """
     state, at = next_of_timer(TIMERS["backup"])
     if state == "at":
         return state, at
-    newest_at = known.backup.made_at if known.backup else None
-    own_at = backup_schedule.next_at(settings, newest_at, known.began_at, now_ms)
+    own_at = backup_schedule.next_at(settings, newest_at, began_at, now_ms)
     if not own_at:
         return state, at
     return ("own" if own_at > now_ms else "soon"), own_at
@@ -584,7 +586,7 @@ def failed_backup(settings: Settings, known: Facts, t: Translation) -> tuple[int
     run = backup_schedule.last_run(settings)
     if run is None or run.is_running or run.status == 0:
         return None
-    is_made = run.status == backup_schedule.COPY_FAILED_STATUS
+    is_made = run.status == backup_files.COPY_FAILED_STATUS
     newest = known.copied if is_made else known.backup
     if newest and newest.made_at > run.about.began_ms:
         return None

@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 
 from flask10x.config import towns
 from flask10x.database.error_codes import QueryTooLong, reason_of
+from flask10x.health.database import beginning
 from flask10x.readings.labels import column_name, moment, station_name
 from flask10x.readings.stations import BUILT_IN
 from flask10x.readings.times import zone_name_of
@@ -25,7 +26,6 @@ from flask10x.system.wording import escape
 from flask10x.translation import N_, Translation
 from flask10x.web import context, preferences, senders
 from flask10x.web.cards import Card, cards, shown_stations
-from flask10x.web.facts import gathered
 from flask10x.web.pages.setup import (
     alerts_file,
     changes,
@@ -123,7 +123,8 @@ def _page(
     settings, alerts = store.settings, alerts_file.load(store.settings)
     present, question = {**house.present(), **(fields or {})}, request.args.get("q", "").strip()
     found, near = towns.search(question)
-    heard = [card for card in _cards(t) if card.age]
+    all_cards, began_at = _read(t)
+    heard = [card for card in all_cards if card.age]
     added = [
         one for one in station.file().stations.ordered if one.endpoint not in BUILT_IN.by_endpoint
     ]
@@ -182,7 +183,9 @@ def _page(
         run=run,
         backups=backups,
         sticks=files.sticks(),
-        next_at=files.next_backup(settings, gathered(store, now_ms), now_ms),
+        next_at=files.next_backup(
+            settings, backups[0]["made_at"] if backups else None, began_at, now_ms
+        ),
     )
 
 
@@ -196,14 +199,16 @@ def has_readings() -> bool:
         return True
 
 
-def _cards(t: Translation) -> list[Card]:
+def _read(t: Translation) -> tuple[list[Card], int | None]:
+    """The cards of the stations, and when the first reading or import came."""
     store = context.store()
     try:
         with context.view() as view:
-            return cards(view, store, t, shown_stations(view, store))
+            began_at = beginning(view.connection).at
+            return cards(view, store, t, shown_stations(view, store)), began_at
     except (*UNREADABLE, QueryTooLong) as error:
         log.error("Cannot read the database: %s", reason_of(error))
-        return []
+        return [], None
 
 
 def _candidate(sender: senders.Sender) -> dict[str, Any] | None:

@@ -2,10 +2,8 @@
 
 import csv
 import json
-import math
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -110,21 +108,14 @@ def of_file(endpoint: str, number: int) -> Candidate | None:
         return None
     with files[number - 1].open("rb") as file:
         lines = file.read(LATEST_BODY_BYTES).decode("utf-8-sig", "replace").splitlines()
-    body: dict[str, float | str] = {}
+    body: dict[str, str] = {}
     # A sensor may have failed at the first row.
     for row in csv.DictReader(lines[:ROWS_LOOKED_AT]):
         for name, cell in row.items():
             # A row with more cells than the header has a list of them, without a name.
             if name and isinstance(cell, str) and cell.strip():
-                body.setdefault(name, _value(cell.strip()))
+                body.setdefault(name, cell.strip())
     return of_body(endpoint, json.dumps(body).encode())
-
-
-def _value(cell: str) -> float | str:
-    with suppress(ValueError):
-        if math.isfinite(value := float(cell)):
-            return value
-    return cell
 
 
 def proposed_endpoint(name: str) -> str:
