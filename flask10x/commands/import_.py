@@ -30,7 +30,7 @@ from flask10x.system.disk import size
 from flask10x.system.wording import amount
 
 FAILED_STATUS = 1
-# `2:` before what is meant for the second file only.
+# `2:` in front of an option for the second file only.
 OF_FILE = re.compile("[0-9]+:")
 
 

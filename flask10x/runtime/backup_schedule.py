@@ -21,7 +21,7 @@ from flask10x.system.background import About, Background, Run, environment
 log = logging.getLogger(__name__)
 
 NAME = "scheduled"
-"""The folder in the data folder with what the last one has said."""
+"""The folder, in the data folder, with the output of the last one."""
 LOOK_EVERY_MS = 60_000
 # A start has enough to do, and its clock may not be set yet: a Pi has no battery for it.
 AFTER_START_MS = 120_000
