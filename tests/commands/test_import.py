@@ -249,6 +249,7 @@ def test_charts_that_are_not_ready_are_said(
     assert behind(database) == 30
 
 
+@pytest.mark.tools
 def test_ctrl_c_leaves_the_rest_of_the_charts_to_the_service(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:

@@ -422,6 +422,7 @@ def run_by_cron(folder: Path, line: str) -> list[str]:
     return ran.stdout.splitlines()
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("line", cron_lines())
 def test_cron_runs_with_the_settings_of_the_service(tmp_path: Path, line: str) -> None:
     (tmp_path / "flask10x.env").write_text("# a comment\n\nFLASK10X_CSV_DIR=/mnt/csv\n")

@@ -21,6 +21,7 @@ backup_schedule.LOOK_EVERY_MS = 1000
 """
 
 
+@pytest.mark.tools
 def test_a_missed_backup_is_made_once_after_the_start(service: MakeService, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(AT_ONCE)
     running = service(start=False)

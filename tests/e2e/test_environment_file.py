@@ -34,6 +34,7 @@ def flask10x(service: Service, *arguments: str) -> subprocess.CompletedProcess[s
     return done
 
 
+@pytest.mark.tools
 def test_commands_see_the_zone_of_the_service(service_with_file: Service) -> None:
     service = service_with_file
     service.starts_migrated = False

@@ -65,6 +65,7 @@ def is_closed(port: int) -> bool:
     return False
 
 
+@pytest.mark.tools
 def test_all_are_told_and_none_is_waited_for(service: MakeService) -> None:
     """Also of what another process has stored; one that has gone is forgotten at once."""
     running = service(commit_interval_sec=0)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.conftest import MakeService
 from tests.e2e.test_access import secret
 from tests.e2e.test_stopping import reload_workers
@@ -14,6 +16,7 @@ def has_loaded(pid: int, library: str) -> bool:
     return f"/{library}/" in Path(f"/proc/{pid}/maps").read_text()
 
 
+@pytest.mark.tools
 def test_one_worker_starts_receives_reloads_and_stops(service: MakeService, tmp_path: Path) -> None:
     tokens = secret(tmp_path / "read", "* read-0123456789abcdef\n")
     running = service(start=False, workers=1, read_tokens_file=tokens)

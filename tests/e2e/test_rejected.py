@@ -23,6 +23,7 @@ def rejected(service: Service, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.tools
 def test_refused_kept_and_replayed_after_a_change_of_settings(service: MakeService) -> None:
     running = service()
     answer = running.post("data4", HALF)
@@ -53,6 +54,7 @@ def test_refused_kept_and_replayed_after_a_change_of_settings(service: MakeServi
     assert sorted(int(number) for (number,) in numbers) == sorted(load.acknowledged)
 
 
+@pytest.mark.tools
 def test_they_are_kept_within_seconds_and_at_the_latest_by_a_stop(service: MakeService) -> None:
     running = service()
     for number in range(20):

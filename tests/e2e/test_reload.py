@@ -57,6 +57,7 @@ def revoked(make: MakeService, folder: Path, **settings: Any) -> Service:
     return running
 
 
+@pytest.mark.tools
 def test_only_a_reload_reads_again_and_a_revoked_token_stays_out_after_a_mistake(
     service: MakeService, tmp_path: Path
 ) -> None:
