@@ -47,7 +47,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A running service with nine days of four stations."""
     needs_browser()
     with make_services(tmp_path_factory.mktemp("house")) as make:
-        # What pages say of backups must not depend on when the tests run.
+        # Pages show the backups, and must not change with the hour at which the tests run.
         service = make(commit_interval_sec=0, backup_time="off", **PATIENT)
         furnish(service)
         yield service

@@ -61,7 +61,6 @@ def test_each_backup_under_load_holds_what_was_acknowledged_before(
     running.check_integrity()
 
 
-@pytest.mark.tools
 def test_a_service_in_trouble_is_told_of_by_backup_and_check(
     service: MakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,7 +87,6 @@ def test_a_service_in_trouble_is_told_of_by_backup_and_check(
     assert backup(settings_of(running), tmp_path / "backups").rows == 2
 
 
-@pytest.mark.tools
 def test_check_beside_a_service_that_is_well(service: MakeService) -> None:
     running = service(commit_interval_sec=0)
     assert running.post("data2", reading_of(1)).status == 200

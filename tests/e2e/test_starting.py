@@ -102,7 +102,6 @@ def test_a_folder_that_cannot_be_made_is_one_line(service: MakeService, options:
     )
 
 
-@pytest.mark.tools
 @pytest.mark.parametrize("options", [[], ["--development"]], ids=["production", "development"])
 def test_a_port_in_use_is_one_line(service: MakeService, options: list[str]) -> None:
     running = service(start=False)

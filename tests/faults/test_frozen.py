@@ -72,6 +72,7 @@ def service(tmp_path: Path, heard: Heard) -> Iterator[Service]:
         yield service
 
 
+@pytest.mark.tools
 def test_what_a_service_says_from_its_start_to_its_stop(service: Service, heard: Heard) -> None:
     service.launch()
     heard.wait_for("READY=1")

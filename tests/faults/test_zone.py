@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from tests.e2e.conftest import MakeService
 from tests.e2e.service import Service
 
@@ -18,6 +20,7 @@ def without_the_settings(service: Service) -> Iterator[None]:
     service.environment.update(given)
 
 
+@pytest.mark.tools
 def test_a_command_in_another_zone_is_refused(service: MakeService) -> None:
     running = service()
     file = running.csv_dir / "PicodataX.csv"

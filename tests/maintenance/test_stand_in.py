@@ -69,8 +69,8 @@ def test_what_the_service_takes_is_left_to_it(listener: socket.socket, port: int
 
     # It is the same socket for both, and the other one has made it so that nothing waits.
     listener.setblocking(True)
-    # It ends with the hundredth and not when told to: between an answer and the next accept it
-    # would still read that it is over, and leave the last request to the other one.
+    # It ends by count: told to end, it could stop before it takes the last connection, and the
+    # stand-in would rightly answer that one.
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     statuses = [ask(port, "GET", "/healthz").status for _n in range(100)]

@@ -105,6 +105,7 @@ def test_a_program_that_cannot_be_started(path: str) -> None:
     assert trouble_of(job) == "no_program"
 
 
+@pytest.mark.tools
 def test_a_program_that_does_not_end_is_killed_with_all_that_it_has_started(tmp_path: Path) -> None:
     noted = tmp_path / "pid"
     text = f"""

@@ -96,7 +96,6 @@ def lost(settings: Settings) -> list[str]:
     return found
 
 
-@pytest.mark.tools
 def test_every_door_names_a_lost_file_and_a_copy_is_put_back(
     settings: Settings, archive: Path, tmp_path: Path
 ) -> None:
@@ -172,7 +171,6 @@ def test_a_file_whose_place_is_taken_leaves_nothing_behind(
     assert sorted(settings.csv_dir.iterdir()) == names
 
 
-@pytest.mark.tools
 def test_an_older_copy_of_the_stations_file_is_completed_from_the_table(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
