@@ -6,6 +6,9 @@ from gettext import gettext as _
 
 # A name this long is no slip of a known one, and comparing takes time that grows with its square.
 COMPARED_CHARS = 50
+# The exit status of a command that did its work except for a part: rows that it rejected, or the
+# copy of a backup on another disk.
+PARTLY_DONE_STATUS = 4
 
 
 def nearest(wrong: str, known: Iterable[str]) -> str | None:

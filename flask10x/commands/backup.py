@@ -10,12 +10,11 @@ from flask10x.commands import translated
 from flask10x.commands.database import already_running, say_rejected
 from flask10x.commands.options import progress, remark
 from flask10x.config import settings
-from flask10x.errors import BackupError, BackupRunning
+from flask10x.errors import PARTLY_DONE_STATUS, BackupError, BackupRunning
 from flask10x.maintenance import copy_check
 from flask10x.maintenance.backup import backup, copy_away, try_folder
 from flask10x.maintenance.restore import renew
 from flask10x.system import disk
-from flask10x.system.backup_files import COPY_FAILED_STATUS
 from flask10x.system.wording import amount
 
 
@@ -109,7 +108,7 @@ def _copy_away(config: settings.Settings, path: Path) -> None:
         copied = copy_away(config, path)
     except BackupError as error:
         remark(_("the backup was made, and not copied: {reason}").format(reason=error))
-        sys.exit(COPY_FAILED_STATUS)
+        sys.exit(PARTLY_DONE_STATUS)
     if copied:
         click.echo(_("copied to {path}").format(path=copied))
 

@@ -17,15 +17,13 @@ from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import shown_name
 from flask10x.database.station_columns import missing_columns
-from flask10x.errors import LockTimeout, SchemaError
+from flask10x.errors import PARTLY_DONE_STATUS, LockTimeout, SchemaError
 from flask10x.runtime.removal import BRIEF
 from flask10x.system.locks import FileLock, lock_path
 from flask10x.system.wording import amount
 
 # The exit status that says that nothing is wrong, and that another command was faster.
 ALREADY_RUNNING_STATUS = 3
-# The exit status that says that all was taken but the rows that a file beside it names.
-REJECTED_STATUS = 4
 # Removing a piece takes a fraction of a second; the first one of a file with years of older rows
 # takes as long as reading the file.
 BRIEF_SEC = 60.0
@@ -98,4 +96,4 @@ def say_rejected(file: Path, rows: int, path: Path | None) -> int:
         return 0
     text = _("{rows} of {file} could not be taken: {path} has each with the reason")
     remark(text.format(rows=amount(rows, "row"), file=file, path=path))
-    return REJECTED_STATUS
+    return PARTLY_DONE_STATUS

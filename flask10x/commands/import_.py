@@ -14,7 +14,7 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.commands import translated
-from flask10x.commands.database import REJECTED_STATUS, opened, opened_alone
+from flask10x.commands.database import opened, opened_alone
 from flask10x.commands.options import check_names, progress, remark
 from flask10x.commands.rollups import follow_under_bar
 from flask10x.config import readers, settings
@@ -22,7 +22,12 @@ from flask10x.config.settings import Settings
 from flask10x.database import csv_owner
 from flask10x.database.database import Database
 from flask10x.database.error_codes import reason_of
-from flask10x.errors import ColumnsUnknown, Flask10xError, StationUnknown
+from flask10x.errors import (
+    PARTLY_DONE_STATUS,
+    ColumnsUnknown,
+    Flask10xError,
+    StationUnknown,
+)
 from flask10x.history import days, rollups
 from flask10x.importing.importer import ImportOptions, ImportOutcome, import_file
 from flask10x.readings.times import zone_name_of
@@ -181,7 +186,7 @@ def _import(
         click.echo(json.dumps(_as_json(outcome)) if as_json else _in_words(outcome, config))
     else:
         _say(outcome)
-    return REJECTED_STATUS if outcome.rejected or outcome.removed else 0
+    return PARTLY_DONE_STATUS if outcome.rejected or outcome.removed else 0
 
 
 def _as_json(preview: ImportOutcome) -> dict[str, object]:

@@ -160,8 +160,8 @@ def backup(
 def copy_away(settings: Settings, backup: Path) -> Path | None:
     """Copy a backup and its sum to FLASK10X_BACKUP_COPY_DIR, and keep as many there.
 
-    Returns the copy; None if no folder for copies is set. Raises BackupError where it is not there,
-    on the disk of the readings, or full: an empty mount point is never filled.
+    Returns the copy; None if no folder for copies is set. Raises BackupError if the folder is
+    missing, on the disk of the readings, or full: an empty mount point is never filled.
     """
     folder = settings.backup_copy_dir
     if folder is None:

@@ -11,11 +11,11 @@ from datetime import datetime, time, timedelta, tzinfo
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
-from flask10x.errors import BackgroundBusy
+from flask10x.errors import PARTLY_DONE_STATUS, BackgroundBusy
 from flask10x.health.copies import NewestBackup, newest_backup
 from flask10x.health.database import beginning
 from flask10x.runtime.alerting.service_watches import Folder
-from flask10x.system import backup_files, clock
+from flask10x.system import clock
 from flask10x.system.background import About, Background, Run, environment
 
 log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ class BackupSchedule:
         run = last_run(self._settings)
         if run is not None and run.status == 0:
             log.info("The daily backup is made: %s", run.output)
-        elif run is not None and run.status == backup_files.COPY_FAILED_STATUS:
+        elif run is not None and run.status == PARTLY_DONE_STATUS:
             log.warning("The daily backup is made, and not copied: %s", run.errors)
         else:
             reason = run.errors if run is not None else ""

@@ -8,8 +8,6 @@ from gettext import gettext as _
 from hashlib import file_digest
 from pathlib import Path
 
-# The exit status of `flask10x backup` when the backup is made and could not be copied.
-COPY_FAILED_STATUS = 4
 CHECKSUM_SUFFIX = ".sha256"
 # As sha256sum writes it, of a text or of bytes.
 CHECKSUM_LINE = re.compile(rb"([0-9a-fA-F]{64}) [ *][^\n]+\n?")

@@ -34,6 +34,7 @@ from flask10x.database.running_service import running
 from flask10x.database.sqlite import missing
 from flask10x.database.tables import readings
 from flask10x.errors import (
+    PARTLY_DONE_STATUS,
     BackgroundBusy,
     CopyError,
     RestoreError,
@@ -112,8 +113,6 @@ HEAD_BYTES = 512
 SYSTEMD_WITHIN_SEC = 2.0
 # A new installation to which the boards send already has some; an older one has a history.
 EMPTY_MAX_READINGS = 10_000
-# That of a command that has taken all but some rows (`commands/database.py`).
-REJECTED_STATUS = 4
 
 
 @blueprint.get("/setup/files")
@@ -159,7 +158,7 @@ def as_files(
         message=message,
         typed=typed,
         problems={**({"days": problem} if problem else {}), **(problems or {})},
-        run=said_by(run, t) if run else None,
+        run=outcome_of(run, t) if run else None,
         backups=backups,
         next_at={
             "backup": next_backup(
@@ -586,19 +585,19 @@ def failed_backup(settings: Settings, known: Facts, t: Translation) -> tuple[int
     run = backup_schedule.last_run(settings)
     if run is None or run.is_running or run.status == 0:
         return None
-    is_made = run.status == backup_files.COPY_FAILED_STATUS
+    is_made = run.status == PARTLY_DONE_STATUS
     newest = known.copied if is_made else known.backup
     if newest and newest.made_at > run.about.began_ms:
         return None
-    return run.about.began_ms, " ".join(said_by(run, t)["errors"]), is_made
+    return run.about.began_ms, " ".join(outcome_of(run, t)["errors"]), is_made
 
 
-def said_by(run: Run, t: Translation) -> dict[str, Any]:
-    """Return what the page shows of it."""
+def outcome_of(run: Run, t: Translation) -> dict[str, Any]:
+    """Return the state, lines and progress of a run, as pages show them."""
     mood = "running" if run.is_running else "good" if run.status == 0 else "wrong"
     # An import writes a line for each file of which it stored the rows.
     is_partial = mood == "wrong" and run.about.kind == "import" and run.output
-    if run.status == REJECTED_STATUS or is_partial:
+    if run.status == PARTLY_DONE_STATUS or is_partial:
         mood = "warn"
     # What was rejected has a link.
     errors = [line for line in _lines(run.errors) if not line.endswith(REJECTED_SUFFIX)]
@@ -789,7 +788,7 @@ def _secrets_of(path: Path, _changed_ns: int) -> int:
 
 def is_checked(run: Run | None) -> bool:
     """Whether the last command has made a backup that was sent ready to be restored."""
-    return run is not None and run.about.kind == "check" and run.status in (0, REJECTED_STATUS)
+    return run is not None and run.about.kind == "check" and run.status in (0, PARTLY_DONE_STATUS)
 
 
 def removals_of(store: Store, view: View, days: int, t: Translation) -> list[dict[str, Any]]:

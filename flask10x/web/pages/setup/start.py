@@ -6,6 +6,7 @@ backup. What is left for later is in the address only.
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -182,9 +183,14 @@ def _page(
         tested=tested,
         run=run,
         backups=backups,
-        sticks=files.sticks(),
-        next_at=files.next_backup(
-            settings, backups[0]["made_at"] if backups else None, began_at, now_ms
+        # Only an open step shows these, and the second one asks systemd.
+        sticks=files.sticks,
+        next_backup=partial(
+            files.next_backup,
+            settings,
+            backups[0]["made_at"] if backups else None,
+            began_at,
+            now_ms,
         ),
     )
 
@@ -236,9 +242,10 @@ def _backups() -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """The backup, or the try of a stick, that runs or failed last; and the backups there are."""
     settings, t = context.store().settings, preferences.texts()
     run = Background(settings.data_dir).current()
-    said = files.said_by(run, t) if run and run.about.kind in ("backup", "try") else None
-    shown_run = said if said and said["mood"] != "good" else None
-    return shown_run, files.listed_backups(settings)
+    backups = files.listed_backups(settings)
+    if run is None or run.about.kind not in ("backup", "try") or run.status == 0:
+        return None, backups
+    return files.outcome_of(run, t), backups
 
 
 def _address_for_phones() -> tuple[str, Markup]:
