@@ -52,11 +52,7 @@ NO_TWO = refuse("readings", "NEW.pressure = 2", "two is not wanted")
 
 
 # The first in each run, the others in the long one. On PostgreSQL it is what is sent that counts.
-CALLS = (
-    ("unlink", "sendto", "flock")
-    if POSTGRES
-    else ("fdatasync", "unlink", "pwrite64", "fcntl", "flock")
-)
+CALLS = ("unlink", "sendto") if POSTGRES else ("fdatasync", "unlink", "pwrite64", "fcntl")
 
 
 @contextmanager
