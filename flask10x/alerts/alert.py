@@ -14,7 +14,7 @@ message then leaves out the sentence that needs it.
 | disk | `free_bytes`, `free_percent`, `total_bytes`, `full_in_days` |
 | database | `reason` |
 | export | `oldest_at`, `readings`, `station` |
-| backup | `newest_at` (None: there is none), `after_sec` |
+| backup | `newest_at` (None: there is none), `after_sec`, `folder` (of copies that are late) |
 | replica | `newest_at`, `after_sec` |
 | copies | `differences`, `found_at` (of `flask10x verify`), `lost_files` (only where there are) |
 

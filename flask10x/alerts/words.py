@@ -188,7 +188,12 @@ WORDINGS = {
     "backup": Wording(
         title=N_("No new backup"),
         rule=(N_("The newest backup is older than {span}"),),
-        what=(N_("The newest backup is from {newest_at}."), N_("No backup can be found.")),
+        what=(
+            N_("The newest copy of the backups in {folder} is from {newest_at}."),
+            N_("There is no copy of the backups in {folder}."),
+            N_("The newest backup is from {newest_at}."),
+            N_("No backup can be found."),
+        ),
         do=N_(
             "If the backups are on their own disk or USB stick, check that it is plugged in."
             " If it is, tell the person who looks after the server."

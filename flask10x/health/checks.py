@@ -564,7 +564,10 @@ class Checks:
                 level = "warn"
                 details = [t(disks.TROUBLES[facts.copy_trouble], folder=folder)]
             elif facts.copied:
-                time = self._time(facts.copied.made_at)
+                copied_at = facts.copied.made_at
+                of_copy = self._verdict(rules.BackupOverdue(), of_backup, copied_at, None)
+                level = "good" if level == "good" and of_copy.is_firing is False else "warn"
+                time = self._time(copied_at)
                 details = [t("A copy of {time} is in {folder}.", time=time, folder=folder)]
             else:
                 details = [

@@ -317,7 +317,7 @@ def _backups(settings: Settings, facts: Facts, finding: Finding, *, full: bool) 
         return CheckLine("WARN", "backup", text.format(folder=folder, reason=error.strerror))
     changed = [str(path) for path, is_unchanged in states.items() if is_unchanged is False]
     without = [str(path) for path, is_unchanged in states.items() if is_unchanged is None]
-    line = _line("backup", finding)
+    line = _line("backup", finding, *(finding.details if settings.backup_copy_dir else ()))
     text = f"{newest.path}: {line.text}"
     if without:
         text += " " + _("Without a SHA-256: {files}.").format(files=", ".join(without))

@@ -556,6 +556,28 @@ def test_backups(settings: Settings, writer: Writer, now: None) -> None:
         newest.unlink()
 
 
+def test_copies_of_backups(
+    settings: Settings, writer: Writer, now: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stick, newest = tmp_path / "stick", "flask10x-20250823-090000.sqlite3"
+    settings = replace(settings, backup_copy_dir=stick / "flask10x")
+    store(writer, pico(1, AT - 73 * 3_600_000))
+    settings.backup_dir.mkdir()
+    (settings.backup_dir / newest).write_text("x")
+    (line,) = findings_of(settings, "backup")
+    assert line.startswith("WARN ")
+    assert f"{stick}/flask10x is not there: is the disk plugged in and mounted?" in line
+    (stick / "flask10x").mkdir(parents=True)
+    monkeypatch.setattr("flask10x.system.disks.trouble_of", lambda *_: None)
+    for day, level in (("23", "ok  "), ("21", "WARN")):
+        copy = stick / "flask10x" / newest.replace("0823", f"08{day}")
+        copy.write_text("x")
+        (line,) = findings_of(settings, "backup")
+        assert line.startswith(level)
+        assert f"08{day}"[2:] + " Aug, 09:00 is in" in line
+        copy.unlink()
+
+
 def test_backups_that_have_changed(settings: Settings, writer: Writer) -> None:
     """Of the newest one any check says it; of the others only one that reads them all."""
     older, newest = (backup(settings, settings.backup_dir).path for _ in range(2))

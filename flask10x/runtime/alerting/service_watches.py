@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from threading import Thread
 from typing import Generic, TypeVar
 
@@ -150,6 +151,8 @@ class CheckWatch:
         self.rule = rule
         self._settings, self._database = settings, database
         self._backups: Folder[NewestBackup | None] = Folder("backups")
+        self._copied: Folder[NewestBackup | None] = Folder("copies of backups")
+        self._first_look_ms = 0
         self._lost: Folder[int] = Folder("archived files")
         self._look_at_ms = 0
         self._verdict: Verdict | None = None
@@ -206,16 +209,33 @@ class CheckWatch:
     def _look_for_backup(
         self, rule: rules.BackupOverdue, now_ms: int, alert: Alert | None
     ) -> Verdict:
+        """The backup first, then its copy, which counts from the first look until one is seen."""
+        settings, unknown = self._settings, Verdict(rule, None, now_ms)
+        self._first_look_ms = self._first_look_ms or now_ms
+        if not self._has_seen(self._backups, settings.backup_dir, now_ms):
+            return unknown
+        newest, began_at = self._backups.found, None
+        if newest is None:
+            with self._database.query() as connection:
+                began_at = beginning(connection).at
+        verdict = of_backup(rule, newest.made_at if newest else None, began_at, now_ms, alert)
+        if verdict.is_firing is not False or (folder := settings.backup_copy_dir) is None:
+            return verdict
+        if not self._has_seen(self._copied, folder, now_ms):
+            return unknown
+        copied = self._copied.found
+        verdict = of_backup(
+            rule, copied.made_at if copied else None, self._first_look_ms, now_ms, alert
+        )
+        return replace(verdict, facts={**verdict.facts, "folder": str(folder)})
+
+    def _has_seen(self, backups: Folder[NewestBackup | None], folder: Path, now_ms: int) -> bool:
         """A backup that is not there any more, with the stick that it is on, still counts."""
-        backups, place = self._backups, (self._settings.backup_dir, self._settings.zone)
-        has_answered = backups.ask(lambda: copies.newest_backup(*place, now_ms) or backups.found)
-        if backups.found:
-            return of_backup(rule, backups.found.made_at, None, now_ms, alert)
-        if not has_answered:
-            return Verdict(rule, None, now_ms)
-        with self._database.query() as connection:
-            began_at = beginning(connection).at
-        return of_backup(rule, None, began_at, now_ms, alert)
+        zone = self._settings.zone
+        has_answered = backups.ask(
+            lambda: copies.newest_backup(folder, zone, now_ms) or backups.found
+        )
+        return has_answered or backups.found is not None
 
     def _look_at_copies(self, rule: rules.WrongCopies, now_ms: int, alert: Alert | None) -> Verdict:
         compared = verified.last_result(self._settings)

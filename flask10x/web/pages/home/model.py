@@ -433,10 +433,12 @@ def _attention(
         text = t("{text}.", text=reader.title(alert))
         if alert.kind == "backup":
             # As the watch has seen it: the folder may be on a machine that does not answer.
-            text, newest_at = t("No backup yet."), alert.facts.get("newest_at")
+            is_copy, newest_at = "folder" in alert.facts, alert.facts.get("newest_at")
+            text = t("The backups are not copied yet.") if is_copy else t("No backup yet.")
             if isinstance(newest_at, int):
                 age = t.duration(max(view.now_ms - newest_at, 0) // 1000)
-                text = t("The newest backup is {age} old.", age=age)
+                newest = N_("The newest copy of the backups is {age} old.")
+                text = t(newest if is_copy else N_("The newest backup is {age} old."), age=age)
         yield Attention(text, "notice", status_url, is_house=False)
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,22 +17,26 @@ from flask10x.runtime.alerting import service_watches
 from flask10x.runtime.alerting.service_watches import CheckWatch
 from tests.runtime.alerting.watches.home import DAY_MS, NINE_MS, Clock, Noted, active_alert, firing
 
+STICK = Path("/media/stick/flask10x")
+
 
 class Folder:
-    """BACKUP_DIR, and the oldest reading."""
+    """BACKUP_DIR, the folder of its copies, and the oldest reading."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self.made_at: int | None = None
+        self.copied_at: int | None = None
         self.first_at: int | None = NINE_MS - DAY_MS
         self.answers = threading.Event()
         self.answers.set()
         self.settings, self.database = settings, database
 
-    def newest(self, *_: object) -> NewestBackup | None:
+    def newest(self, folder: Path, *_: object) -> NewestBackup | None:
         self.answers.wait()
-        if self.made_at is None:
+        made_at = self.copied_at if folder == STICK else self.made_at
+        if made_at is None:
             return None
-        return NewestBackup(path=Path("/b"), made_at=self.made_at, bytes=1)
+        return NewestBackup(path=folder / "b", made_at=made_at, bytes=1)
 
     def beginning(self, _connection: object) -> SimpleNamespace:
         return SimpleNamespace(at=self.first_at)
@@ -84,6 +89,40 @@ def test_a_stick_that_was_pulled_out_takes_no_backup_back(folder: Folder) -> Non
     folder.made_at = None
     assert noted.step(watch, clock.moment(after_sec=60)) == []
     assert noted.step(watch, clock.moment(after_sec=3 * 86_400)) == ["+"]
+
+
+def test_a_copy_that_is_not_made_any_more_is_overdue_while_backups_are_made(
+    folder: Folder,
+) -> None:
+    folder.settings = replace(folder.settings, backup_copy_dir=STICK)
+    clock, noted = Clock(), Noted()
+    watch = folder.watch()
+    folder.made_at = folder.copied_at = NINE_MS
+    assert noted.step(watch, clock.moment(after_sec=2 * 86_400)) == []
+    folder.made_at = clock.wall_ms
+    # Pulled out: the last copy that was seen counts.
+    folder.copied_at = None
+    assert noted.step(watch, clock.moment(after_sec=86_400)) == []
+    assert noted.step(watch, clock.moment(after_sec=60)) == ["+"]
+    assert noted.last[""].since_ms == NINE_MS + 3 * DAY_MS
+    assert noted.last[""].facts == {
+        "newest_at": NINE_MS,
+        "after_sec": 259_200,
+        "folder": "/media/stick/flask10x",
+    }
+    folder.made_at = folder.copied_at = clock.wall_ms
+    assert noted.step(watch, clock.moment(after_sec=60)) == ["-"]
+
+
+def test_a_stick_without_a_copy_has_three_days_from_the_first_look(folder: Folder) -> None:
+    folder.settings = replace(folder.settings, backup_copy_dir=STICK)
+    clock, noted = Clock(), Noted()
+    watch = folder.watch()
+    folder.made_at = NINE_MS + 2 * DAY_MS
+    assert noted.step(watch, clock.moment()) == []
+    assert noted.step(watch, clock.moment(after_sec=3 * 86_400)) == []
+    assert noted.step(watch, clock.moment(after_sec=60)) == ["+"]
+    assert noted.last[""].facts["newest_at"] is None
 
 
 def test_a_folder_that_never_answers_holds_up_nothing(

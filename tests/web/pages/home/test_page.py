@@ -262,6 +262,28 @@ def test_how_old_the_newest_backup_is_comes_from_its_alert(
 
 
 @pytest.mark.usefixtures("at_nine")
+@pytest.mark.parametrize(
+    ("days", "sentence"),
+    [
+        (5, "The newest copy of the backups is 5 days old."),
+        (None, "The backups are not copied yet."),
+    ],
+)
+def test_copies_that_are_not_made_are_named(
+    client: FlaskClient,
+    settings: Settings,
+    store_readings: Store,
+    days: int | None,
+    sentence: str,
+) -> None:
+    store_readings(pico(0, 22.5))
+    newest_at = None if days is None else NINE - days * 24 * 60 * MINUTE
+    facts = {"newest_at": newest_at, "after_sec": 1, "folder": "/media/stick"}
+    AlertRows(settings.data_dir).alert("backup", facts=facts)
+    assert said(client) == sentence
+
+
+@pytest.mark.usefixtures("at_nine")
 def test_a_replica_that_is_behind_can_wait(
     client: FlaskClient, settings: Settings, store_readings: Store
 ) -> None:
