@@ -2,11 +2,13 @@
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 from flask import request
 
+from flask10x.database.error_codes import QueryTooLong
 from flask10x.history.newest import OlderValue, missing_columns, newest_readings
 from flask10x.history.pages import Row
 from flask10x.history.silence import SilenceVerdict
@@ -18,8 +20,11 @@ from flask10x.readings.stations import Measurement, Station, is_shown
 from flask10x.readings.times import SECOND_MS, is_date, iso_text, local_text
 from flask10x.runtime.station_watch import inactive_sec, silence_of
 from flask10x.runtime.store import Store
+from flask10x.runtime.waiting import Waiting
 from flask10x.translation import Translation
+from flask10x.web import context
 from flask10x.web.context import alert_state
+from flask10x.web.read_errors import UNREADABLE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -273,6 +278,18 @@ def shown_stations(view: View, store: Store, named: Collection[str] = ()) -> lis
         if station.endpoint in named
         or is_shown(station, has_sent=_has_sent(station.endpoint, view, store))
     ]
+
+
+def offered_stations(store: Store | Waiting, named: Collection[str] = ()) -> list[Station]:
+    """Return the stations that a form offers: those of pages and the named ones.
+
+    If pages show no station yet, or the database can't be read, it offers all.
+    """
+    if not isinstance(store, Waiting) and not store.database.damage.obstacle:
+        with suppress(*UNREADABLE, QueryTooLong), context.view() as view:
+            if shown_stations(view, store):
+                return shown_stations(view, store, named)
+    return list(store.settings.stations.ordered)
 
 
 def _has_sent(endpoint: str, view: View, store: Store) -> bool:

@@ -19,6 +19,7 @@ from markupsafe import escape
 from flask10x.alerts.delivery import jobs
 from flask10x.config.house import SECRETS
 from flask10x.config.settings import Settings
+from flask10x.database.database import Database
 from flask10x.database.paths import database_path
 from flask10x.runtime.administrators import Administrators
 from flask10x.system import clock, disk
@@ -591,6 +592,22 @@ def test_a_wrong_rule_is_refused_at_its_field(
     assert answer.status_code == 400
     assert re.findall(r'id="error-(\w+)"', answer.text) == [wrong] or wrong == "channels"
     assert not (settings.data_dir / "alerts.toml").exists()
+
+
+def test_a_rule_offers_the_stations_of_pages_and_its_own(
+    client: FlaskClient, token: str, database: Database
+) -> None:
+    assert token
+    page = client.get(f"{PAGE}/rule?template=air").text
+    # A new house has nothing else to choose from.
+    assert 'value="data.temperature"' in page and 'value="data2.co2" selected' in page
+    insert_series(database.path, 1, endpoint="'data'", received_at="1", temperature="22.5")
+    page = client.get(f"{PAGE}/rule?template=air").text
+    assert 'value="data.temperature"' in page and "data2." not in page
+    page = client.get(f"{PAGE}/rule?kind=threshold&about=data2.co2").text
+    assert 'value="data.temperature"' in page and 'value="data2.co2" selected' in page
+    page = client.get(f"{PAGE}/rule?kind=silence&stations=data3").text
+    assert re.findall('name="stations" value="(.*?)"', page) == ["data", "data3"]
 
 
 def test_a_template_fills_the_form(client: FlaskClient, token: str) -> None:

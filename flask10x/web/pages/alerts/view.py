@@ -1,7 +1,7 @@
 """The page `/alerts`: active and past alerts, which channels were notified, and what is watched."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing, suppress
 from functools import partial
 
@@ -19,7 +19,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from flask10x.alerts import state_file
 from flask10x.alerts.state_file import StateFile, path_of
-from flask10x.alerts.subjects import name_of, sentence, watched_by
+from flask10x.alerts.subjects import name_of, sentence, station_of, watched_by
 from flask10x.config.alerts.rules import Rule
 from flask10x.config.settings import Settings
 from flask10x.database import verified
@@ -45,6 +45,7 @@ from flask10x.web.alerts import (
 )
 from flask10x.web.api import alerts as api
 from flask10x.web.captions import problems
+from flask10x.web.cards import offered_stations
 from flask10x.web.context import alert_state
 from flask10x.web.page import Page
 from flask10x.web.shell import shell
@@ -175,6 +176,8 @@ def _rendered(
     noted = {each.rule for each in alerts.active} | {each.rule for each in alerts.muted}
     morning = reader.time(until_ms("morning", now_ms, settings))
     own, alerts_page = shell(settings), "alerts.as_page"
+    subjects = [*(each.subject for each in alerts.active), *(each.subject for each in alerts.muted)]
+    offered = {one.endpoint for one in offered_stations(store, [*map(station_of, subjects)])}
     return render_template(
         "alerts/template.html",
         alerts=alerts,
@@ -195,7 +198,7 @@ def _rendered(
         and url_for(alerts_page, before=alerts.past[-1].id, _anchor="past"),
         newest_url=question.before is not None and url_for(alerts_page, _anchor="past"),
         rules=[
-            _rule(rule, alerts, reader)
+            _rule(rule, alerts, reader, offered)
             for rule in settings.alerts.rules
             if rule.kind not in OF_COPIES or _is_used(rule, settings) or rule.name in noted
         ],
@@ -208,8 +211,10 @@ def _rendered(
     )
 
 
-def _rule(rule: Rule, alerts: ListedAlerts, reader: AlertReader) -> dict[str, object]:
-    """What the page shows of a rule that is on."""
+def _rule(
+    rule: Rule, alerts: ListedAlerts, reader: AlertReader, offered: Collection[str]
+) -> dict[str, object]:
+    """What the page shows of a rule that is on; `offered` are the stations that may be muted."""
     settings, t = reader.settings, reader.t
     firing = [each.subject for each in alerts.active if each.rule == rule.name]
     muted = [each.subject for each in alerts.muted if each.rule == rule.name]
@@ -226,6 +231,7 @@ def _rule(rule: Rule, alerts: ListedAlerts, reader: AlertReader) -> dict[str, ob
         "subjects": {
             subject: name_of(subject, settings.stations, t)
             for subject in watched_by(rule, settings.stations)
+            if not subject or station_of(subject) in offered
         },
     }
 

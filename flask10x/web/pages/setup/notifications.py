@@ -23,6 +23,7 @@ from flask10x.config.house import SECRETS
 from flask10x.config.station_keys import ENDPOINT, ENDPOINT_NEEDED
 from flask10x.translation import N_, Translation, speaking
 from flask10x.web import administrators, context, preferences
+from flask10x.web.cards import offered_stations
 from flask10x.web.pages.setup import alerts_file, channels, rules
 from flask10x.web.pages.setup.alerts_file import AlertsFile
 from flask10x.web.pages.setup.channels import SERVICES, Service
@@ -389,7 +390,7 @@ def as_rule() -> Answer:
         values = rules.of_rule(row.kind, file.table("rules", name), row.rule) | {"name": name}
         return _rule_form(file, values, {})
     if (template := request.args.get("template", "")) in rules.TEMPLATES:
-        values = rules.of_template(template, file.settings.stations)
+        values = rules.of_template(template, offered_stations(context.store()))
     elif (kind := request.args.get("kind", "")) in rules.KINDS:
         sent = rules.sent(kind, request.args)
         values = rules.USUAL.get(kind, {}) | {name: value for name, value in sent.items() if value}
@@ -436,6 +437,8 @@ def _rule_form(
     subject = None
     if "station" in table and "about" not in wrong:
         subject = tuple(values["about"].split(".", 1))
+    endpoint, _, _ = values.get("about", "").partition(".")
+    stations = offered_stations(context.store(), [endpoint, *values.get("stations", ())])
     return shown(
         "setup/rule.html",
         part="setup.as_notifications",
@@ -448,7 +451,8 @@ def _rule_form(
         else t(rules.KINDS.get(kind, N_("Rule"))),
         directions=rules.DIRECTIONS.get(kind, {}),
         keys={key.name: key for key in rules.keys_of(kind)},
-        subjects=rules.subjects(settings.stations, t),
+        stations=stations,
+        subjects=rules.subjects(stations, t),
         channels=[channel.name for channel in file.alerts.channels],
         is_new=not values.get("name"),
         preview=preview_of(rule, subject, t),

@@ -1,7 +1,7 @@
 """The form of a rule: its fields, what a template or a chart fills in, and its table."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from flask10x.config.form import Fields
 from flask10x.config.station_keys import ENDPOINT
 from flask10x.config.toml import Key
 from flask10x.readings.labels import column_name, station_name
-from flask10x.readings.stations import Stations
+from flask10x.readings.stations import Station, Stations
 from flask10x.translation import N_, Translation, speaking
 
 DIGITS = 10
@@ -102,10 +102,10 @@ TEMPLATES = {
 BATTERY_PERCENT = {"value": "20", "clear": "25"}
 
 
-def subjects(stations: Stations, t: Translation) -> dict[str, dict[str, str]]:
+def subjects(stations: Sequence[Station], t: Translation) -> dict[str, dict[str, str]]:
     """Return the measurements to choose from: by the name of the station, value and words."""
     by_station = {}
-    for station in stations.ordered:
+    for station in stations:
         name, of = station_name(station, t), {}
         for m in station.measurements:
             label = t("{station} {measurement}", station=name, measurement=column_name(m, t))
@@ -114,14 +114,14 @@ def subjects(stations: Stations, t: Translation) -> dict[str, dict[str, str]]:
     return by_station
 
 
-def of_template(name: str, stations: Stations) -> dict[str, Any]:
+def of_template(name: str, stations: Sequence[Station]) -> dict[str, Any]:
     """Return what a template fills into the form; it names the measurement that is likely meant."""
     template = TEMPLATES[name]
     values: dict[str, Any] = {"kind": template.kind, **template.fields}
     pattern = re.compile(template.stations, re.IGNORECASE)
     found = [
         (station, measurement)
-        for station in stations.all
+        for station in stations
         if pattern.search(f"{station.endpoint} {station.label} {station.label_ja}")
         for measurement in station.measurements
         if re.search(template.columns, measurement.column)

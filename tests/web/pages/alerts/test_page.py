@@ -19,7 +19,7 @@ from tests.conftest import MakeSettings
 from tests.support.alert_rows import HOUR_MS, MINUTE_MS, NINE_MS, AlertRows
 from tests.support.databases import ON_POSTGRES
 from tests.support.html import Outline
-from tests.support.rows import execute
+from tests.support.rows import execute, insert_series
 from tests.web.pages.alerts.conftest import NOW_MS
 
 PHONE = Command(name="phone", arguments=("/bin/true",))
@@ -154,6 +154,21 @@ def test_a_mute_is_at_its_alert_and_in_the_list(client: FlaskClient, rows: Alert
     assert "Muted until Sun 24 Aug, 13:00" in section(shown, "active")
     assert section(shown, "muted").count("Muted until") == 2
     assert "active: Bedroom, muted: Pico, Bedroom" in section(shown, "watched")
+
+
+def test_stations_that_pages_show_or_that_have_an_alert_can_be_muted(
+    client: FlaskClient, rows: AlertRows, database: Database
+) -> None:
+    def offered() -> list[str]:
+        watched = client.get("/alerts").text.partition('id="watched"')[2].partition("stuffy")[0]
+        return re.findall('value="(data[2-4]?)"', watched)
+
+    # The rule is on these two, and a new house offers both.
+    assert offered() == ["data", "data2"]
+    insert_series(database.path, 1, endpoint="'data3'", received_at="1", temperature="22.5")
+    assert offered() == []
+    rows.alert("silence", "data2")
+    assert offered() == ["data2"]
 
 
 def test_each_rule_and_each_alert_can_be_muted_by_a_form(
