@@ -9,6 +9,7 @@ default.
 
 import os
 import pwd
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -62,16 +63,26 @@ readers.takes(
 )
 
 
-def _folder_or_none(raw: Any) -> Path | None:
-    """An absolute path, so that it means the same for the service and for a command."""
+# A remote of rclone's configuration, by its name alone: in the options that rclone takes behind a
+# name, and in a remote without one, commands can stand.
+_REMOTE = r"[A-Za-z0-9_][A-Za-z0-9_.+@-]*:.+"
+
+
+def _folder_or_remote(raw: Any) -> Path | None:
+    """An absolute path, so that it means the same for the service and for a command; or a remote.
+
+    A remote is a path that is not absolute.
+    """
     if raw == "":
         return None
-    if not isinstance(raw, str) or not raw.startswith("/"):
-        raise readers.WrongEntry(raw, _("/absolute/path of a folder is needed"))
+    if not isinstance(raw, str) or not (raw.startswith("/") or re.fullmatch(_REMOTE, raw)):
+        raise readers.WrongEntry(
+            raw, _("/absolute/path of a folder is needed, or remote:path of rclone")
+        )
     return Path(raw)
 
 
-readers.takes(_folder_or_none, type="string", pattern="^(?:/.*)?$")
+readers.takes(_folder_or_remote, type="string", pattern=f"^(?:/.*|{_REMOTE})?$")
 
 
 def _row(read: Callable[..., Any], default: Any, about: str, words: str = "", **more: Any) -> Any:
@@ -167,10 +178,13 @@ class Settings:
         N_("Backups to keep"),
     )
     backup_copy_dir: Path | None = _row(
-        _folder_or_none,
+        _folder_or_remote,
         None,
-        N_("A folder on another disk, such as a USB stick, to which each backup is copied."),
-        N_("Copy each backup to the folder"),
+        N_(
+            "A folder on another disk, such as a USB stick, or a remote of rclone, to which each"
+            " backup is copied."
+        ),
+        N_("Copy each backup to"),
     )
     """None: backups are not copied."""
     bind: str = _row(

@@ -203,7 +203,7 @@ class Facts:
             if (folder := settings.backup_copy_dir) is not None:
                 self.copy_trouble = disks.trouble_of(folder, protected(settings))
                 if self.copy_trouble is None:
-                    self.copied = copies.newest_backup(folder, settings.zone, now_ms)
+                    self.copied = copies.newest_copy(settings, now_ms)
         with self.part("replica"):
             self.replica = copies.replica(settings)
         with self.part("copies"):

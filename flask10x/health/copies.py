@@ -20,7 +20,8 @@ from flask10x.health.database import Import, imports_of
 from flask10x.readings import csv_lines
 from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import FIRST_DATE_MS, LAST_DATE_MS
-from flask10x.system.backup_files import finished
+from flask10x.system.backup_files import finished, noted_copy
+from flask10x.system.disks import is_remote
 
 if TYPE_CHECKING:
     from flask10x.export.only_copies import LostFile, OnlyCopy
@@ -59,6 +60,22 @@ def newest_backup(folder: Path, zone: tzinfo | None, now_ms: int) -> NewestBacku
         if made_at <= now_ms + CLOCK_MARGIN_MS:
             return NewestBackup(path=path, made_at=made_at, bytes=path.stat().st_size)
     return None
+
+
+def newest_copy(settings: Settings, now_ms: int) -> NewestBackup | None:
+    """Return the newest copy of a backup in BACKUP_COPY_DIR; None without one. Raises OSError.
+
+    Of a remote it is the one that was made last: it may be slow, and is not asked.
+    """
+    folder = settings.backup_copy_dir
+    if folder is None:
+        return None
+    if not is_remote(folder):
+        return newest_backup(folder, settings.zone, now_ms)
+    path = noted_copy(settings.backup_dir)
+    if path is None or path.parent != folder:
+        return None
+    return NewestBackup(path=path, made_at=time_of_backup(path, settings.zone), bytes=0)
 
 
 def time_of_backup(path: Path, zone: tzinfo | None) -> int:

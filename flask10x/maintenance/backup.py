@@ -29,14 +29,15 @@ from flask10x.database.running_service import Running, running
 from flask10x.database.sqlite import rescued
 from flask10x.database.sqlite.file import copy_into, make_single_file, remove_whole
 from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
-from flask10x.maintenance import copy_check, house_copy
+from flask10x.maintenance import copy_check, house_copy, remote_copy
 from flask10x.maintenance.copying import fill_whole, of_new_file, snapshots
+from flask10x.maintenance.remote_copy import CHANGED, TRIED_BYTES
 from flask10x.system import backup_files, disk, disks
 from flask10x.system.backup_files import finished, sums_of
 from flask10x.system.locks import FileLock
 from flask10x.system.progress import Bar, unseen
 from flask10x.system.wording import amount, megabytes
-from flask10x.translation import N_, chosen
+from flask10x.translation import chosen
 
 LOCK_NAME = ".flask10x-backup.lock"
 UNFINISHED_SUFFIX = ".tmp"
@@ -47,9 +48,6 @@ PATIENCE_SEC = 10.0
 # A service that does not answer gets this beside its commit interval, to store its readings.
 UNASKED_MARGIN_SEC = 1.0
 POLL_SEC = 0.05
-# What a page of a file system holds many times.
-TRIED_BYTES = 65_536
-_CHANGED = N_("the copy in {folder} is not what was written: the disk is at fault")
 
 
 def source_bytes(settings: Settings) -> int:
@@ -161,12 +159,15 @@ def copy_away(settings: Settings, backup: Path) -> Path | None:
     """Copy a backup and its sum to FLASK10X_BACKUP_COPY_DIR, and keep as many there.
 
     Returns the copy; None if no folder for copies is set. Raises BackupError if the folder is
-    missing, on the disk of the readings, or full: an empty mount point is never filled.
+    missing, on the disk of the readings, or full: an empty mount point is never filled. So it does
+    if a remote can't be reached.
     """
     folder = settings.backup_copy_dir
     if folder is None:
         return None
     _check_place(settings, folder)
+    if disks.is_remote(folder):
+        return remote_copy.copy(settings, folder, backup)
     try:
         folder.mkdir(exist_ok=True)
         if shortage := disk.shortage(folder, disk.size(backup) + disk.SPARE_BYTES):
@@ -183,7 +184,7 @@ def copy_away(settings: Settings, backup: Path) -> Path | None:
                 # Read back: a stick changes bytes without saying so.
                 digest = backup_files.noted_checksum(backup)
                 if backup_files.digest_of(unfinished) != digest:
-                    raise BackupError(chosen()(_CHANGED, folder=folder))
+                    raise BackupError(_(CHANGED).format(folder=folder))
                 disk.copy(backup_files.checksum_path(backup), backup_files.checksum_path(path))
                 disk.sync(backup_files.checksum_path(path))
                 unfinished.rename(path)
@@ -203,6 +204,8 @@ def try_folder(settings: Settings, folder: Path) -> str:
     Raises BackupError with the reason why it is no place for them.
     """
     _check_place(settings, folder)
+    if disks.is_remote(folder):
+        return remote_copy.try_folder(settings, folder)
     file = folder / f".flask10x-backup-{os.getpid()}{UNFINISHED_SUFFIX}"
     try:
         folder.mkdir(exist_ok=True)
@@ -216,7 +219,7 @@ def try_folder(settings: Settings, folder: Path) -> str:
         text = _("{folder} cannot be written: {reason}")
         raise BackupError(text.format(folder=folder, reason=error.strerror)) from error
     if not is_same:
-        raise BackupError(chosen()(_CHANGED, folder=folder))
+        raise BackupError(_(CHANGED).format(folder=folder))
     text = _("{folder}: a file was written, read back and removed; {free} are free")
     return text.format(folder=folder, free=free)
 

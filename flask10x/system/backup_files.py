@@ -8,6 +8,8 @@ from gettext import gettext as _
 from hashlib import file_digest
 from pathlib import Path
 
+from flask10x.system import disk
+
 CHECKSUM_SUFFIX = ".sha256"
 # As sha256sum writes it, of a text or of bytes.
 CHECKSUM_LINE = re.compile(rb"([0-9a-fA-F]{64}) [ *][^\n]+\n?")
@@ -70,6 +72,28 @@ def finished(folder: Path) -> list[Path]:
     """Return the backups in a folder, by the time in their names, oldest first; raises OSError."""
     files = (path for path in folder.iterdir() if FINAL_NAME.fullmatch(path.name))
     return sorted(path for path in files if path.is_file() and not path.is_symlink())
+
+
+# The name of the newest copy on a remote, which is not asked for it each time.
+COPIED = ".flask10x-copied"
+
+
+def note_copy(folder: Path, copy: Path) -> None:
+    """Note in the folder of the backups the copy that was made last; raises OSError."""
+    note = folder / COPIED
+    # A new file: the link of somebody else is never followed.
+    note.unlink(missing_ok=True)
+    with open(note, "x", encoding="utf-8", opener=disk.private) as file:
+        file.write(f"{copy}\n")
+    disk.leave_to_owner(note, folder)
+
+
+def noted_copy(folder: Path) -> Path | None:
+    """Return the copy that was noted in the folder of the backups; raises OSError."""
+    try:
+        return Path((folder / COPIED).read_text(encoding="utf-8").strip())
+    except FileNotFoundError:
+        return None
 
 
 def sums_of(copy: Path) -> list[Path]:

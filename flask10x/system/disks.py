@@ -1,5 +1,6 @@
 """Disks beside the one of the data: sticks that are mounted, and folders that are on them."""
 
+import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from os import major, minor
@@ -16,10 +17,11 @@ MOUNT_PLACES = (Path("/media"), Path("/mnt"), Path("/run/media"))
 # As the kernel writes a space, a tab, a line end and a backslash in a name.
 _ESCAPES = {r"\040": " ", r"\011": "\t", r"\012": "\n", r"\134": "\\"}
 
-Trouble = Literal["absent", "same"]
+Trouble = Literal["absent", "same", "no_rclone"]
 TROUBLES: dict[Trouble, str] = {
     "absent": N_("{folder} is not there: is the disk plugged in and mounted?"),
     "same": N_("{folder} is on the same card or disk as the readings or their backups."),
+    "no_rclone": N_("{folder} needs rclone, which is not installed: sudo apt install rclone"),
 }
 """Why a folder is no place for copies."""
 
@@ -27,8 +29,11 @@ TROUBLES: dict[Trouble, str] = {
 def trouble_of(folder: Path, protected: Iterable[Path]) -> Trouble | None:
     """Return why copies of what is in the `protected` folders may not go there; None: they may.
 
-    Only the last folder of the path may be missing, and is made.
+    Only the last folder of the path may be missing, and is made. Whether a remote answers is not
+    tried.
     """
+    if is_remote(folder):
+        return None if shutil.which("rclone") else "no_rclone"
     there = folder if folder.is_dir() else folder.parent
     if not there.is_dir():
         return "absent"
@@ -36,6 +41,11 @@ def trouble_of(folder: Path, protected: Iterable[Path]) -> Trouble | None:
     if is_place and on_same_disk(there, ROOT):
         return "absent"
     return "same" if any(on_same_disk(there, other) for other in protected) else None
+
+
+def is_remote(folder: Path) -> bool:
+    """Return whether a folder for copies is a remote of rclone, as the setting has it."""
+    return not folder.is_absolute()
 
 
 def on_same_disk(path: Path, other: Path) -> bool:

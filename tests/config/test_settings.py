@@ -122,6 +122,10 @@ WRONG = [
     ("BACKUP_TIME", "24:00", 'BACKUP_TIME is \'24:00\': a time from "00:00" to "23:59", or off,'),
     ("BACKUP_TIME", "", "BACKUP_TIME is '': a time from"),
     ("BACKUP_COPY_DIR", "usb", "BACKUP_COPY_DIR is 'usb': /absolute/path of a folder is needed"),
+    # rclone would run a command that stands in such a remote.
+    ("BACKUP_COPY_DIR", ":sftp,ssh=id:house", "folder is needed, or remote:path of rclone"),
+    ("BACKUP_COPY_DIR", "nas,ssh=id:house", "folder is needed, or remote:path of rclone"),
+    ("BACKUP_COPY_DIR", "--config:house", "folder is needed, or remote:path of rclone"),
     ("BACKUP_KEEP", "none", "BACKUP_KEEP is 'none': a whole number from 1 to 1000 is needed"),
     ("RETENTION_DAYS", "3", "RETENTION_DAYS is '3': a whole number of days from 30 to 36500"),
     ("RETENTION_DAYS", "a year", "is 'a year': a whole number of days from 30 to 36500"),

@@ -4,9 +4,12 @@ import errno
 import hashlib
 import os
 import re
+import shutil
+import socket
 import sqlite3
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +19,9 @@ from flask10x.config.settings import Settings
 from flask10x.database.database import Database
 from flask10x.database.running_service import Running, hold_database
 from flask10x.errors import BackupError, BackupRunning
+from flask10x.health.copies import newest_copy
 from flask10x.maintenance import backup as backup_module
-from flask10x.maintenance import copy_check
+from flask10x.maintenance import copy_check, remote_copy
 from flask10x.maintenance.backup import Backup, backup
 from flask10x.recording.writer import Writer
 from flask10x.system import disk, disks
@@ -595,6 +599,106 @@ def test_a_folder_is_tried_with_a_file_that_goes(stick: Settings) -> None:
     said = backup_module.try_folder(stick, stick.backup_copy_dir)
     assert "a file was written, read back and removed" in said
     assert [*stick.backup_copy_dir.iterdir()] == []
+
+
+needs_rclone = pytest.mark.skipif(
+    shutil.which("rclone") is None, reason="rclone is not installed: no copy goes to a remote"
+)
+
+
+@pytest.fixture
+def remote(tmp_path: Path, settings: Settings) -> Iterator[Settings]:
+    """Settings with a remote for copies: WebDAV, served by rclone on a free port."""
+    (tmp_path / "far" / "house").mkdir(parents=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    rclone = shutil.which("rclone") or ""
+    served = subprocess.Popen(
+        [rclone, "serve", "webdav", "--addr", f"127.0.0.1:{port}", str(tmp_path / "far")],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert served.stderr is not None
+        for line in served.stderr:
+            if "Serving on" in line or "WebDav Server started" in line:
+                break
+        (settings.data_dir / "rclone.conf").write_text(
+            f"[nas]\ntype = webdav\nurl = http://127.0.0.1:{port}\nvendor = other\n"
+        )
+        yield replace(settings, backup_copy_dir=Path("nas:house"), backup_keep=2)
+    finally:
+        served.terminate()
+        served.communicate()
+
+
+@needs_rclone
+@pytest.mark.usefixtures("database")
+def test_a_backup_is_copied_to_a_remote_and_as_many_are_kept(
+    remote: Settings, tmp_path: Path
+) -> None:
+    far = tmp_path / "far" / "house"
+    folder = Path("nas:house")
+    assert "was written, read back and removed" in backup_module.try_folder(remote, folder)
+    assert [*far.iterdir()] == []
+    assert newest_copy(remote, 0) is None
+    names = []
+    for _number in range(3):
+        made = backup(remote, remote.backup_dir)
+        copy = backup_module.copy_away(remote, made.path)
+        assert copy == folder / made.path.name
+        assert (far / made.path.name).read_bytes() == made.path.read_bytes()
+        assert is_as_noted(far / made.path.name)
+        names.append(made.path.name)
+    kept = [name for each in names[1:] for name in pair(each)]
+    assert sorted(path.name for path in far.iterdir()) == kept
+    # The pages and the alert go by the note of it.
+    newest = newest_copy(remote, 0)
+    assert newest is not None and newest.path == folder / names[-1]
+    assert newest_copy(replace(remote, backup_copy_dir=Path("other:house")), 0) is None
+
+
+@needs_rclone
+@pytest.mark.usefixtures("database")
+def test_a_remote_that_is_away_or_unknown_is_named(remote: Settings) -> None:
+    made = backup(remote, remote.backup_dir)
+    unknown = replace(remote, backup_copy_dir=Path("nowhere:house"))
+    with pytest.raises(BackupError, match=r"rclone copyto: .*didn't find section in config file"):
+        backup_module.copy_away(unknown, made.path)
+    (remote.data_dir / "rclone.conf").write_text(
+        "[nas]\ntype = webdav\nurl = http://127.0.0.1:1\nvendor = other\n"
+    )
+    with pytest.raises(BackupError, match=r"rclone copyto: .*connection refused"):
+        backup_module.try_folder(remote, Path("nas:house"))
+    assert newest_copy(remote, 0) is None
+
+
+@needs_rclone
+@pytest.mark.usefixtures("database")
+def test_a_remote_that_changes_bytes_keeps_no_copy(
+    remote: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = backup(remote, remote.backup_dir)
+    rclone = remote_copy._rclone
+
+    def changing(settings: Settings, *words: str) -> str:
+        if words[0] == "hashsum":
+            flip(tmp_path / "far" / "house" / made.path.name, 100)
+        return rclone(settings, *words)
+
+    monkeypatch.setattr(remote_copy, "_rclone", changing)
+    with pytest.raises(BackupError, match="is not what was written"):
+        backup_module.copy_away(remote, made.path)
+    assert [*(tmp_path / "far" / "house").iterdir()] == []
+
+
+def test_a_remote_without_rclone_is_named(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(BackupError, match="nas:house needs rclone, which is not installed"):
+        backup_module.try_folder(settings, Path("nas:house"))
 
 
 @pytest.mark.usefixtures("database")

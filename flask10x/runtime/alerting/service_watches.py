@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from threading import Thread
 from typing import Generic, TypeVar
 
@@ -212,7 +211,11 @@ class CheckWatch:
         """The backup first, then its copy, which counts from the first look until one is seen."""
         settings, unknown = self._settings, Verdict(rule, None, now_ms)
         self._first_look_ms = self._first_look_ms or now_ms
-        if not self._has_seen(self._backups, settings.backup_dir, now_ms):
+
+        def backup() -> NewestBackup | None:
+            return copies.newest_backup(settings.backup_dir, settings.zone, now_ms)
+
+        if not _has_seen(self._backups, backup):
             return unknown
         newest, began_at = self._backups.found, None
         if newest is None:
@@ -221,21 +224,11 @@ class CheckWatch:
         verdict = of_backup(rule, newest.made_at if newest else None, began_at, now_ms, alert)
         if verdict.is_firing is not False or (folder := settings.backup_copy_dir) is None:
             return verdict
-        if not self._has_seen(self._copied, folder, now_ms):
+        if not _has_seen(self._copied, lambda: copies.newest_copy(settings, now_ms)):
             return unknown
-        copied = self._copied.found
-        verdict = of_backup(
-            rule, copied.made_at if copied else None, self._first_look_ms, now_ms, alert
-        )
+        newest, began_at = self._copied.found, self._first_look_ms
+        verdict = of_backup(rule, newest.made_at if newest else None, began_at, now_ms, alert)
         return replace(verdict, facts={**verdict.facts, "folder": str(folder)})
-
-    def _has_seen(self, backups: Folder[NewestBackup | None], folder: Path, now_ms: int) -> bool:
-        """A backup that is not there any more, with the stick that it is on, still counts."""
-        zone = self._settings.zone
-        has_answered = backups.ask(
-            lambda: copies.newest_backup(folder, zone, now_ms) or backups.found
-        )
-        return has_answered or backups.found is not None
 
     def _look_at_copies(self, rule: rules.WrongCopies, now_ms: int, alert: Alert | None) -> Verdict:
         compared = verified.last_result(self._settings)
@@ -247,3 +240,11 @@ class CheckWatch:
         verdict = of_copies(rule, compared, lost, now_ms, alert)
         is_known = has_answered or self._lost.found is not None or verdict.is_firing
         return verdict if is_known else replace(verdict, is_firing=None)
+
+
+def _has_seen(
+    backups: Folder[NewestBackup | None], look: Callable[[], NewestBackup | None]
+) -> bool:
+    """A backup that is not there any more, with the stick that it is on, still counts."""
+    has_answered = backups.ask(lambda: look() or backups.found)
+    return has_answered or backups.found is not None
