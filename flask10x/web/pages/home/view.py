@@ -2,11 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable
-from threading import Lock
+from functools import lru_cache
 
 from flask import current_app, render_template, request
-from flask.sansio.blueprints import BlueprintSetupState
 
 from flask10x.database.error_codes import QueryTooLong, reason_of
 from flask10x.readings.times import local_text, zone_name
@@ -28,48 +26,10 @@ blueprint = Page("home", __name__, text=N_("Home"), place="head")
 
 # The readings that an open page has heard of (`/events`).
 HEARD = "Flask10X-Last-Id"
-EXTENSION = "flask10x.home"
 # Open pages hear of a reading at once and ask within 0.4 s (static/live.js).
 SHARED_SEC = 1.0
-# A page is made within tenths of a second.
-WAITED_SEC = 1.0
 # Languages, colours and the wall make some of them.
 SHARED_MAX = 16
-
-
-class SharedPages:
-    """The last pages of one worker: fifty that are open are not made fifty times a reading."""
-
-    def __init__(self) -> None:
-        # By what they show: the text, the id of the newest reading, and when it was made.
-        self._pages: dict[tuple[object, ...], tuple[str, int, float]] = {}
-        self._lock = Lock()
-
-    def get(self, key: tuple[object, ...], heard: int, make: Callable[[], tuple[str, int]]) -> str:
-        """Return a page that has the reading `heard` and is at most SHARED_SEC old.
-
-        `make` returns one, and the id of its newest reading. It is called by one thread at a time:
-        those that wait for it get what it has made. While it takes long, as from a database that
-        does not answer, they make their own: in a row they would hold all threads for pages.
-        """
-        if not self._lock.acquire(timeout=WAITED_SEC):
-            return make()[0]
-        try:
-            now_sec = time.monotonic()
-            text, last_id, made_sec = self._pages.get(key, ("", -1, 0.0))
-            if last_id < heard or now_sec - made_sec > SHARED_SEC:
-                text, last_id = make()
-                others = [each for each in self._pages.items() if each[0] != key]
-                self._pages = {key: (text, last_id, now_sec), **dict(others[: SHARED_MAX - 1])}
-            return text
-        finally:
-            self._lock.release()
-
-
-@blueprint.record
-def share(setup: BlueprintSetupState) -> None:
-    """Let the application share its pages."""
-    setup.app.extensions[EXTENSION] = SharedPages()
 
 
 @blueprint.get("/", guard="open", without_store=True)
@@ -80,13 +40,16 @@ def as_page() -> str:
     """
     heard = request.headers.get(HEARD, type=int)
     if heard is None:
-        return _made()[0]
-    shared: SharedPages = current_app.extensions[EXTENSION]
-    chosen = (
-        *(preferences.language(), preferences.theme(), access.current().lets_read()),
-        _may_set_up(),
-    )
-    return shared.get((*chosen, request.url), heard, _made)
+        return _made()
+    chosen = preferences.language(), preferences.theme(), access.current().lets_read()
+    second = time.monotonic() // SHARED_SEC
+    return _shared(context.store_or_waiting(), request.url, *chosen, _may_set_up(), heard, second)
+
+
+@lru_cache(SHARED_MAX)
+def _shared(*_shown: object) -> str:
+    """Make a page for these arguments once: fifty open pages ask for it at each reading."""
+    return _made()
 
 
 def _may_set_up() -> bool:
@@ -94,12 +57,12 @@ def _may_set_up() -> bool:
     return "setup" in current_app.blueprints and administrators.browser() is not None
 
 
-def _made() -> tuple[str, int]:
-    """The page, and the id of its newest reading: 0 where none may or can be read."""
+def _made() -> str:
+    """The page for this request."""
     settings, t, now_ms = context.store_or_waiting().settings, preferences.texts(), clock.now_ms()
     home, obstacle = _shown(t)
     may_begin = home is not None and not home.tiles and settings.setup != "off"
-    page = render_template(
+    return render_template(
         "home/template.html",
         home=home,
         obstacle=obstacle,
@@ -117,7 +80,6 @@ def _made() -> tuple[str, int]:
         # Whether the first steps lead on from a house without readings.
         may_begin=may_begin,
     )
-    return page, home.last_id if home else 0
 
 
 def _shown(t: Translation) -> tuple[Home | None, str]:

@@ -2,11 +2,9 @@
 
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, time
 from math import inf
-from threading import Barrier
 
 import pytest
 from flask import Flask
@@ -317,21 +315,6 @@ def test_the_wall_is_dim_when_people_sleep(
     assert model.is_night(settings, round(at.timestamp() * 1000)) is is_night
 
 
-def test_a_page_that_takes_long_to_make_holds_up_no_other(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    shared, both = view.SharedPages(), Barrier(2)
-    monkeypatch.setattr(view, "WAITED_SEC", 0.05)
-
-    def make() -> tuple[str, int]:
-        both.wait(20)
-        return "unreadable", 0
-
-    with ThreadPoolExecutor(2) as threads:
-        pages = threads.map(lambda _: shared.get((), 1, make), range(2))
-        assert [*pages] == ["unreadable", "unreadable"]
-
-
 @pytest.mark.usefixtures("at_nine")
 def test_open_pages_share_one_that_has_the_reading_they_heard_of(
     client: FlaskClient, store_readings: Store, monkeypatch: pytest.MonkeyPatch
@@ -339,7 +322,7 @@ def test_open_pages_share_one_that_has_the_reading_they_heard_of(
     made: list[int] = []
     make = view._made
 
-    def counted() -> tuple[str, int]:
+    def counted() -> str:
         made.append(1)
         return make()
 
