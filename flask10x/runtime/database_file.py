@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -350,29 +351,22 @@ class Rescue:
             self._lock.release()
 
 
-class WalWatch:
-    """Warns once when the WAL gets too long."""
-
-    def __init__(self, database: Path, gauges: Gauges) -> None:
-        self._wal = beside(database, WAL)
-        self._gauges = gauges
-
-    def step(self) -> None:
-        """Check once how long the WAL is."""
-        size = 0
-        with suppress(OSError):
-            size = self._wal.stat().st_size
-        if size >= LONG_WAL_BYTES and not self._gauges.long_wal:
-            self._gauges.long_wal = 1
-            log.warning(
-                "%s has grown to %d MB: a program reads an old state of the database for long,"
-                " such as a sqlite3 shell with an open transaction; end it",
-                self._wal.name,
-                size // 1_000_000,
-            )
-        elif size <= WAL_BYTES and self._gauges.long_wal:
-            self._gauges.long_wal = 0
-            log.info("%s is short again: %d MB", self._wal.name, size // 1_000_000)
+def look_at_wal(database: Path, gauges: Gauges) -> None:
+    """Warn once when the WAL gets too long, and log once that it is short again."""
+    wal, size = beside(database, WAL), 0
+    with suppress(OSError):
+        size = wal.stat().st_size
+    if size >= LONG_WAL_BYTES and not gauges.long_wal:
+        gauges.long_wal = 1
+        log.warning(
+            "%s has grown to %d MB: a program reads an old state of the database for long,"
+            " such as a sqlite3 shell with an open transaction; end it",
+            wal.name,
+            size // 1_000_000,
+        )
+    elif size <= WAL_BYTES and gauges.long_wal:
+        gauges.long_wal = 0
+        log.info("%s is short again: %d MB", wal.name, size // 1_000_000)
 
 
 class DatabaseFile:
@@ -380,8 +374,7 @@ class DatabaseFile:
 
     def __init__(self, settings: Settings, database: Database, gauges: Gauges) -> None:
         """Open only locks, and start no thread."""
-        self._settings, self._gauges = settings, gauges
-        self.wal = WalWatch(database.path, gauges)
+        self._settings, self._database, self._gauges = settings, database, gauges
         self.rescue = Rescue(settings, database, gauges)
         self.inspection = Inspection(database, gauges)
 
@@ -392,4 +385,5 @@ class DatabaseFile:
 
     def tasks(self) -> list[PeriodicTask]:
         """Return the tasks of the elected worker."""
-        return [PeriodicTask("WAL", self.wal.step, self._gauges)]
+        look = partial(look_at_wal, self._database.path, self._gauges)
+        return [PeriodicTask("WAL", look, self._gauges)]

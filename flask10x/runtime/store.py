@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 
 from sqlalchemy.exc import DBAPIError
 
@@ -32,7 +33,7 @@ from flask10x.runtime.retention_schedule import Retention
 from flask10x.runtime.rollup_schedule import Follower
 from flask10x.runtime.setup_files import SetupFiles
 from flask10x.runtime.station_watch import SilenceLearning, SilenceLimits, StationWatch
-from flask10x.runtime.worker_watch import QueueWatch, WorkerWatch
+from flask10x.runtime.worker_watch import look_at_queues, look_at_workers
 from flask10x.system import clock, limits, logs
 from flask10x.system.locks import FileLock, lock_path
 
@@ -180,8 +181,8 @@ class Store:
         database, gauges = self.database, self.gauges
         tasks = [
             *(self._file.tasks() if self._file else ()),
-            self._task("killed workers", WorkerWatch(gauges).step),
-            self._task("queues", QueueWatch(self.settings, gauges, self.queues).step),
+            self._task("killed workers", partial(look_at_workers, gauges)),
+            self._task("queues", partial(look_at_queues, self.settings, gauges, self.queues)),
         ]
         if (hold_name := database.hosts.hold_name(database, self._monitor_lock)) is not None:
             others = OtherHosts(database, gauges, self.settings.stations.by_endpoint)

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.recording.shared_queue import SharedQueues
 from flask10x.runtime.periodic_tasks import Monitor, PeriodicTask, failing
 from flask10x.runtime.station_watch import StationWatch
-from flask10x.runtime.worker_watch import QueueWatch, WorkerWatch
+from flask10x.runtime.worker_watch import look_at_queues, look_at_workers
 from flask10x.system import logs
 from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock
@@ -51,12 +52,10 @@ class House:
         stations = StationWatch(
             self.settings, self.gauges, self.last_received, lambda: self.monotonic_sec
         )
-        workers = WorkerWatch(self.gauges)
+        look = partial(look_at_queues, self.settings, self.gauges, self.queues)
         tasks = [
-            PeriodicTask("killed workers", workers.step, self.gauges),
-            PeriodicTask(
-                "queues", QueueWatch(self.settings, self.gauges, self.queues).step, self.gauges
-            ),
+            PeriodicTask("killed workers", partial(look_at_workers, self.gauges), self.gauges),
+            PeriodicTask("queues", look, self.gauges),
             PeriodicTask("silent stations", stations.step, self.gauges),
         ]
         return Monitor(self.locks[-1], tasks)

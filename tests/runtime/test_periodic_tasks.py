@@ -14,11 +14,12 @@ from flask10x.database.postgres.hosts import LeasedName
 from flask10x.history import rollups
 from flask10x.readings.stations import BUILT_IN
 from flask10x.recording.shared_queue import WorkerSlot
-from flask10x.runtime import periodic_tasks
+from flask10x.runtime import database_file, periodic_tasks
+from flask10x.runtime import store as store_module
 from flask10x.runtime.added_stations import AddedStations
 from flask10x.runtime.alerting.watcher import AlertWatcher
 from flask10x.runtime.backup_schedule import BackupSchedule
-from flask10x.runtime.database_file import Inspection, WalWatch
+from flask10x.runtime.database_file import Inspection
 from flask10x.runtime.other_hosts import OtherHosts
 from flask10x.runtime.periodic_tasks import PeriodicTask
 from flask10x.runtime.retention_schedule import Retention
@@ -26,7 +27,6 @@ from flask10x.runtime.rollup_schedule import Follower
 from flask10x.runtime.setup_files import SetupFiles
 from flask10x.runtime.station_watch import SilenceLearning, StationWatch
 from flask10x.runtime.store import Store
-from flask10x.runtime.worker_watch import QueueWatch, WorkerWatch
 from flask10x.system.gauges import TASKS_MAX, Gauges
 from flask10x.web.app import create_app
 from tests.e2e.service import wait_until
@@ -34,10 +34,10 @@ from tests.support import databases
 from tests.support.both_engines import readiness
 
 # What each periodic task calls first.
-WORK: dict[str, tuple[type, str]] = {
-    "WAL": (WalWatch, "step"),
-    "killed workers": (WorkerWatch, "step"),
-    "queues": (QueueWatch, "step"),
+WORK: dict[str, tuple[object, str]] = {
+    "WAL": (database_file, "look_at_wal"),
+    "killed workers": (store_module, "look_at_workers"),
+    "queues": (store_module, "look_at_queues"),
     "silent stations": (StationWatch, "step"),
     "roll-ups": (Follower, "step"),
     "inspection": (Inspection, "_check"),
@@ -67,12 +67,12 @@ class Faults:
         for name, (owner, method) in WORK.items():
             monkeypatch.setattr(owner, method, self._wrapped(name, getattr(owner, method)))
 
-    def _wrapped(self, name: str, work: Callable[[object], object]) -> Callable[[object], object]:
-        def wrapped(owner: object) -> object:
+    def _wrapped(self, name: str, work: Callable[..., object]) -> Callable[..., object]:
+        def wrapped(*of_work: object) -> object:
             self.called.append(name)
             if name in self.raised:
                 raise self.raised[name]
-            return work(owner)
+            return work(*of_work)
 
         return wrapped
 

@@ -2,12 +2,14 @@
 
 import logging
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from flask10x.readings.stations import BUILT_IN
-from flask10x.runtime.database_file import WalWatch
+from flask10x.runtime.database_file import look_at_wal
 from flask10x.system.gauges import Gauges
 from tests.runtime.conftest import Said
 
@@ -29,9 +31,9 @@ def database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def wal(database: Path, gauges: Gauges, caplog: pytest.LogCaptureFixture) -> WalWatch:
+def look(database: Path, gauges: Gauges, caplog: pytest.LogCaptureFixture) -> Callable[[], None]:
     caplog.set_level(logging.INFO, logger="flask10x")
-    return WalWatch(database, gauges)
+    return partial(look_at_wal, database, gauges)
 
 
 def wal_of(database: Path, size: int) -> None:
@@ -42,25 +44,25 @@ def wal_of(database: Path, size: int) -> None:
 
 
 def test_a_long_wal_is_warned_of_once_and_its_end_is_logged(
-    wal: WalWatch, database: Path, gauges: Gauges, said: Said
+    look: Callable[[], None], database: Path, said: Said
 ) -> None:
-    wal.step()
+    look()
     wal_of(database, 15 * MB)
-    wal.step()
+    look()
     assert said() == []
 
     wal_of(database, 17 * MB)
-    wal.step()
+    look()
     (line,) = said()
     assert line.startswith("WARNING flask10x.sqlite3-wal has grown to 17 MB: ")
 
-    other = WalWatch(database, gauges)
+    # The next worker has the same gauges.
     wal_of(database, 5 * MB)
-    other.step()
+    look()
     assert said() == []
 
     wal_of(database, 4 * MB)
-    other.step()
+    look()
     assert said() == ["INFO flask10x.sqlite3-wal is short again: 4 MB"]
-    other.step()
+    look()
     assert said() == []
