@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -160,15 +161,18 @@ def _escaped(path: Path) -> str:
     return f'"{text}"' if " " in text else text
 
 
-def answer(command: list[str]) -> str:
-    """Return the output of a command; "" if it is missing or fails."""
-    try:
-        done = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-        )
-    except OSError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+def answer(command: list[str], within_sec: float | None = None) -> str:
+    """Return the output of a command; "" if it is missing, fails or takes longer."""
+    with suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(  # noqa: S603
+            command,
+            capture_output=True,
+            text=True,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            timeout=within_sec,
+        ).stdout.strip()
+    return ""
 
 
 def property_of(place: Place, unit: str, name: str) -> str:

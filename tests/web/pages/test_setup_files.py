@@ -493,7 +493,7 @@ def test_a_backup_is_restored_only_where_it_was_checked_and_the_database_is_new(
         assert answer.status_code == 409
         return words(answer.text)
 
-    monkeypatch.setattr(files, "_has_parent", lambda _settings: True)
+    monkeypatch.setattr(files, "is_reloaded", lambda _settings: True)
     assert "Send the backup first" in refused()
     with closing(sqlite3.connect(":memory:")) as connection:
         content = connection.serialize() or b"SQLite format 3\0" + b"\0" * 100
@@ -526,7 +526,7 @@ def test_a_backup_is_restored_only_where_it_was_checked_and_the_database_is_new(
 def test_the_request_to_restore_is_taken_once(
     client: FlaskClient, token: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "_has_parent", lambda _settings: True)
+    monkeypatch.setattr(files, "is_reloaded", lambda _settings: True)
     background = Background(settings.data_dir)
     uploads_of = Uploads(settings.data_dir)
     uploads_of.begin()

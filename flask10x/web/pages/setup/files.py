@@ -6,10 +6,8 @@ time; the page shows how far it is, and what it said.
 
 import json
 import logging
-import os
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -30,7 +28,6 @@ from flask10x.config.settings import KEYS, Settings
 from flask10x.database import engines
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import database_path, url_of
-from flask10x.database.running_service import running
 from flask10x.database.sqlite import missing
 from flask10x.database.tables import readings
 from flask10x.errors import (
@@ -51,9 +48,9 @@ from flask10x.readings.stations import Station, Stations
 from flask10x.readings.times import zone_name_of
 from flask10x.runtime import backup_schedule
 from flask10x.runtime.retention import days_of, kept_since, outlooks
-from flask10x.runtime.setup_files import reload
+from flask10x.runtime.setup_files import is_reloaded, reload
 from flask10x.runtime.store import Store
-from flask10x.system import backup_files, clock, disks
+from flask10x.system import backup_files, clock, disks, units
 from flask10x.system.background import About, Background, Run, environment
 from flask10x.system.backup_files import checksum_path
 from flask10x.system.disks import on_same_disk
@@ -540,12 +537,7 @@ def next_of_timer(name: str) -> tuple[Literal["at", "off", "unknown"], int]:
         return "unknown", 0
     names = "--property=ActiveState,NextElapseUSecRealtime"
     command = [program, "show", f"{name}.timer", names, "--timestamp=unix"]
-    try:
-        answer = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, timeout=SYSTEMD_WITHIN_SEC, check=True
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return "unknown", 0
+    answer = units.answer(command, SYSTEMD_WITHIN_SEC)
     values = dict(line.partition("=")[::2] for line in answer.splitlines())
     next_at = values.get("NextElapseUSecRealtime", "").removeprefix("@")
     if values.get("ActiveState") == "active" and next_at.isdigit():
@@ -697,18 +689,9 @@ def why_not_restored(settings: Settings, stored: int | None, t: Translation) -> 
             " the service stopped.",
             n=f"{stored:,}",
         )
-    if not _has_parent(settings):
+    if not is_reloaded(settings):
         return t("This server is for development; restore by the command, with it stopped.")
     return ""
-
-
-def _has_parent(settings: Settings) -> bool:
-    """Whether this process has a parent that ends its workers and makes new ones."""
-    try:
-        service = running(settings)
-    except OSError:
-        return False
-    return service is not None and service.pid == str(os.getppid())
 
 
 def parts_of(settings: Settings, sent: list[Path], t: Translation) -> list[dict[str, Any]]:
