@@ -6,7 +6,7 @@ over.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import datetime, time, timedelta, tzinfo
 
 from sqlalchemy import Connection, select
 
@@ -104,12 +104,10 @@ def after_quiet_hours_ms(
     if not is_between(now.time(), quiet.start, quiet.end):
         return now_ms
     day = now.date() if now.time() < quiet.end else now.date() + timedelta(days=1)
-    end = datetime.combine(day, quiet.end)
-    # Without a zone it is a time of the system's, as `astimezone` takes it.
-    end = end.replace(tzinfo=zone) if zone else end.astimezone()
-    return max(now_ms, int(end.timestamp() * 1000))
+    # Without a zone it is a time of the system's, as `timestamp` takes it.
+    return max(now_ms, int(datetime.combine(day, quiet.end, zone).timestamp() * SECOND_MS))
 
 
 def local(ms: int, zone: tzinfo | None) -> datetime:
     """Return the moment in this zone; None is that of the system."""
-    return datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone)
+    return datetime.fromtimestamp(ms / SECOND_MS, zone)
