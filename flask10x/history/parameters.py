@@ -25,7 +25,7 @@ from flask10x.readings.derived import (
 )
 from flask10x.readings.reasons import Reason, WrongValue
 from flask10x.readings.stations import Stations
-from flask10x.readings.times import is_relative, iso_text, local_text, parse_bound
+from flask10x.readings.times import iso_text, local_text, parse_bound, span_sec
 
 ORDERS: dict[str, Order] = {"asc": "asc", "desc": "desc"}
 T = TypeVar("T")
@@ -225,7 +225,7 @@ class _Reader:
 
     def _bound(self, text: str, end: bool) -> Bound:
         ms = parse_bound(text, self._zone, self._now_ms, end=end)
-        if is_relative(text):
+        if span_sec(text) is not None:
             return Bound(ms, iso_text(ms, self._zone), local_text(ms, self._zone))
         return Bound(ms, text.strip(), text.strip())
 

@@ -127,8 +127,9 @@ def parse_number(text: str, unit: str) -> float:
     if match is None:
         raise _no_number(text, plain)
     value = float(match[1].replace(",", "."))
-    if match[2] is not None:
-        value = _convert(value, _conversion(match[2], unit))
+    if match[2] is not None and (conversion := _conversion(match[2], unit)) is not SAME:
+        # In decimal, because in binary 98.6F would be 36.99999999999999 in the CSV file.
+        value = float((Decimal(repr(value)) + conversion.shift) * conversion.factor)
     if not math.isfinite(value):
         raise WrongValue(Reason("not_finite"))
     return value
@@ -171,13 +172,6 @@ def _may_differ_in_case(name: str, spelling: str, unit: str) -> bool:
     if unit in MILLI_OR_MEGA:
         return name[0] == spelling[0] or spelling[0] not in "mM"
     return unit in CASE_FREE and name not in OTHER_UNITS
-
-
-def _convert(value: float, conversion: Conversion) -> float:
-    if conversion is SAME:
-        return value
-    # In decimal, because in binary 98.6F would be 36.99999999999999 in the CSV file.
-    return float((Decimal(repr(value)) + conversion.shift) * conversion.factor)
 
 
 def _shown(text: str) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from flask10x.readings.parse import LONGEST_INT_CHARS, put
 from flask10x.readings.stations import Station, Stations
+from flask10x.readings.times import SECOND_MS
 
 # Enough that no two different readings of one moment ever get one key.
 KEY_BYTES = 16
@@ -54,7 +55,6 @@ def item_object(
 _IN_FORM = re.compile(r"data\[([0-9]{1,4})\]\[([^\[\]]{1,64})\]")
 # Not part of a reading: the token of the request, and the time with its unit.
 NO_FIELDS = {"writeKey", "created", "time"}
-MS_PER_SEC = 1000
 
 
 def station_of_channel(stations: Stations, channel: str) -> Station | None:
@@ -111,7 +111,7 @@ def _measured_at(entry: Mapping[str, object]) -> object:
     if isinstance(created, str) and re.fullmatch(r"[0-9]{1,18}", created):
         created = int(created)
     if isinstance(created, int | float) and not isinstance(created, bool):
-        return created if entry.get("time") in (1, "1") else created / MS_PER_SEC
+        return created if entry.get("time") in (1, "1") else created / SECOND_MS
     return None if created == "" else created
 
 

@@ -155,10 +155,11 @@ def parse_bound(text: str, zone: tzinfo | None, now_ms: int, *, end: bool) -> in
     with the reason for anything else, and for years outside 1970 to 9999.
     """
     text = text.strip()
-    if text == "now":
-        return _clamped(now_ms)
     if (back_sec := span_sec(text)) is not None:
-        return _counted_back(back_sec, now_ms)
+        instant = now_ms - back_sec * SECOND_MS
+        if instant < 0 and back_sec > CLAMPED_SEC:
+            raise WrongValue(Reason("before_year", year=FIRST_YEAR))
+        return min(max(instant, 0), LAST_BOUND_MS)
     if absolute := _ABSOLUTE.fullmatch(text):
         return _absolute(absolute, _wall(absolute, end), zone, end)
     if _PLUS_BECAME_SPACE.fullmatch(text):
@@ -189,27 +190,13 @@ def parse_instant(text: str, zone: tzinfo | None) -> int:
     return _absolute(match, wall, zone, end=False)
 
 
-def is_relative(text: str) -> bool:
-    """Whether `parse_bound` returns an instant that depends on `now_ms` for this text."""
-    text = text.strip()
-    return text == "now" or span_sec(text) is not None
-
-
 def span_sec(text: str) -> int | None:
-    """So many seconds `-24h`, `-2w` and the like count back from now; None for another text."""
-    relative = _RELATIVE.fullmatch(text.strip())
+    """So many seconds `now`, `-24h`, `-2w` and the like count back from now; None for others."""
+    text = text.strip()
+    if text == "now":
+        return 0
+    relative = _RELATIVE.fullmatch(text)
     return int(relative[1]) * SECONDS_PER_UNIT[relative[2]] if relative else None
-
-
-def _counted_back(seconds: int, now_ms: int) -> int:
-    instant = now_ms - seconds * SECOND_MS
-    if instant < 0 and seconds > CLAMPED_SEC:
-        raise WrongValue(Reason("before_year", year=FIRST_YEAR))
-    return _clamped(instant)
-
-
-def _clamped(ms: int) -> int:
-    return min(max(ms, 0), LAST_BOUND_MS)
 
 
 def _absolute(match: re.Match[str], wall: datetime, zone: tzinfo | None, end: bool) -> int:
@@ -221,7 +208,9 @@ def _absolute(match: re.Match[str], wall: datetime, zone: tzinfo | None, end: bo
     earlier, later = (_seconds(wall.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
     if earlier <= later:
         return min((later if end else earlier) * 1000 + ms, LAST_BOUND_MS)
-    change = _first_showing(wall, zone, later, earlier)
+    # The first second at which the local clock shows this time or a later one.
+    seconds = range(later, earlier)
+    change = later + bisect_left(seconds, wall, key=lambda second: _local(second, zone))
     return change * 1000 - 1 if end else change * 1000
 
 
@@ -270,11 +259,6 @@ def _local(second: int, zone: tzinfo | None) -> datetime:
 def utc_offset(second: int, zone: tzinfo | None) -> int:
     """Seconds that the zone is ahead of UTC at this instant."""
     return round((_local(second, zone) - EPOCH.replace(tzinfo=None)).total_seconds()) - second
-
-
-def _first_showing(wall: datetime, zone: tzinfo | None, low: int, high: int) -> int:
-    """The first second from low to high at which the local clock shows `wall` or later."""
-    return low + bisect_left(range(low, high), wall, key=lambda second: _local(second, zone))
 
 
 # Time zones by name: the name of a zone, and whether two zones have the same times.
