@@ -11,8 +11,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -113,11 +113,7 @@ class Background:
         if not self.folder.is_dir():
             self.folder.mkdir(mode=0o750)
             disk.leave_to_owner(self.folder, self.folder.parent)
-        with closing(FileLock(self.folder / LOCK)) as lock:
-            if not lock.try_acquire():
-                raise BackgroundBusy(lock.line().partition(" ")[2])
-            # The process of the last one may be another program's by now.
-            lock.note("")
+        with self._taken() as lock:
             self._forget()
             data = json.dumps(asdict(about), ensure_ascii=False)
             with open(self.folder / ABOUT, "w", encoding="utf-8", opener=disk.private) as file:
@@ -135,10 +131,7 @@ class Background:
 
         Raises BackgroundBusy when one runs, and OSError.
         """
-        with closing(FileLock(self.folder / LOCK)) as lock:
-            if not lock.try_acquire():
-                raise BackgroundBusy(lock.line().partition(" ")[2])
-            lock.note("")
+        with self._taken():
             data = json.dumps([asdict(about), dict(environment)], ensure_ascii=False)
             own_files.put_in_place(self.folder / ASKED, data.encode(), None)
 
@@ -207,12 +200,19 @@ class Background:
 
     def forget(self) -> None:
         """Remove what the last one said; nothing happens while one runs. Raises OSError."""
-        if not self.folder.is_dir():
-            return
-        with closing(FileLock(self.folder / LOCK)) as lock:
-            if lock.try_acquire():
-                lock.note("")
+        if self.folder.is_dir():
+            with suppress(BackgroundBusy), self._taken():
                 self._forget()
+
+    @contextmanager
+    def _taken(self) -> Iterator[FileLock]:
+        """Hold its lock, so that no other begins; raises BackgroundBusy and OSError."""
+        with closing(FileLock(self.folder / LOCK)) as lock:
+            if not lock.try_acquire():
+                raise BackgroundBusy(lock.line().partition(" ")[2])
+            # The process of the last one may be another program's by now.
+            lock.note("")
+            yield lock
 
     def _forget(self) -> None:
         for name in (ABOUT, OUTPUT, ERRORS, PROGRESS, STATUS):
