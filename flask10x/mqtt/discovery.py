@@ -36,7 +36,7 @@ from flask10x.errors import Flask10xError
 from flask10x.history.newest import NewestReading, newest_readings
 from flask10x.history.silence import learned_limits, silent_after_sec, usual_silence_of
 from flask10x.history.view import View
-from flask10x.mqtt.session import Broker, Pauses, Session
+from flask10x.mqtt.session import Broker, Session
 from flask10x.readings.derived import derived_by_station
 from flask10x.readings.labels import column_name, label_of, station_name
 from flask10x.readings.numbers import DIGITS
@@ -44,6 +44,7 @@ from flask10x.readings.stations import Station
 from flask10x.readings.times import SECOND_MS, iso_text
 from flask10x.system import clock
 from flask10x.system.address import addresses
+from flask10x.system.pace import Pauses
 from flask10x.translation import Translation, translation
 
 log = logging.getLogger(__name__)

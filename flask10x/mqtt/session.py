@@ -7,7 +7,6 @@ import logging
 from dataclasses import dataclass, field
 from gettext import gettext as _
 from threading import Event, Lock
-from time import monotonic
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -21,6 +20,7 @@ from flask10x.config import secrets
 from flask10x.config.readers import MQTT_PORTS
 from flask10x.config.settings import PREFIX, Settings
 from flask10x.errors import SettingsError
+from flask10x.system.pace import Pauses
 
 log = logging.getLogger(__name__)
 
@@ -70,35 +70,6 @@ def broker_of(settings: Settings) -> Broker:
         place = f"{PREFIX}MQTT_PASSWORD_FILE"
         password = secrets.read_secret(place, named).decode("utf-8", "replace").strip("\r\n")
     return broker_at(settings.mqtt_url, password)
-
-
-FIRST_SEC, LONGEST_SEC = 1.0, 60.0
-
-
-class Pauses:
-    """The growing pauses between tries of one action."""
-
-    def __init__(self) -> None:
-        self._next_sec = FIRST_SEC
-        self._until_sec = 0.0
-        self._failed = 0
-
-    def begin(self) -> bool:
-        """Begin a pause after a failed try; whether it was the first one, to be logged."""
-        self._until_sec = monotonic() + self._next_sec
-        self._next_sec = min(self._next_sec * 2, LONGEST_SEC)
-        self._failed += 1
-        return self._failed == 1
-
-    def end(self) -> bool:
-        """End the pauses after a successful try; whether a try has failed before it."""
-        had_failed = self._failed > 0
-        self._next_sec, self._until_sec, self._failed = FIRST_SEC, 0.0, 0
-        return had_failed
-
-    def rest_sec(self) -> float:
-        """How long the pause still lasts; 0 if the next try may begin."""
-        return max(0.0, self._until_sec - monotonic())
 
 
 KEEPALIVE_SEC = 60

@@ -25,8 +25,9 @@ from flask10x.mqtt.handover import (
     has_no_value,
     next_to_post,
 )
-from flask10x.mqtt.session import LOOKED_EVERY_SEC, Broker, Pauses, Session
+from flask10x.mqtt.session import LOOKED_EVERY_SEC, Broker, Session
 from flask10x.readings.stations import Station
+from flask10x.system.pace import Pauses
 
 log = logging.getLogger(__name__)
 

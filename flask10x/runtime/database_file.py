@@ -31,6 +31,7 @@ from flask10x.errors import CopyError, DatabaseUnreadable, LockTimeout
 from flask10x.runtime.periodic_tasks import Guard, PeriodicTask
 from flask10x.system.gauges import Gauges
 from flask10x.system.locks import FileLock, lock_path
+from flask10x.system.pace import Pauses
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +47,8 @@ log = logging.getLogger(__name__)
 
 # How soon a suspicion is inspected, and another worker takes over from one that was killed.
 TRY_EVERY_SEC = 1.0
-# The pause after an inspection that could not read everything, without a suspicion; it doubles up
-# to the longest.
+# The pause after the first inspection that could not read everything, without a suspicion.
 FIRST_PAUSE_SEC = 2.0
-LONGEST_PAUSE_SEC = 60.0
 # The pause before damage is checked again: longer than a disk takes after a reset of its bus.
 SECOND_LOOK_SEC = 5.0
 # How SQLite begins its findings.
@@ -63,14 +62,8 @@ UNREADABLE = "SQLITE_IOERR"
 class Inspection:
     """A thread of each worker; the one that gets the lock inspects the database."""
 
-    def __init__(
-        self,
-        database: Database,
-        gauges: Gauges,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """`monotonic` returns seconds; nothing is started yet."""
-        self._monotonic = monotonic
+    def __init__(self, database: Database, gauges: Gauges) -> None:
+        """Nothing is started yet."""
         self._path = database.path
         self._damage = database.damage
         self._gauges = gauges
@@ -82,8 +75,7 @@ class Inspection:
         self._driver: Any = None
         # The suspicion at the beginning of the current inspection.
         self._suspected = ""
-        self._pause_sec = FIRST_PAUSE_SEC
-        self._look_at_sec = 0.0
+        self._pauses = Pauses(FIRST_PAUSE_SEC)
         self._thread = threading.Thread(target=self.run, name="inspection", daemon=True)
 
     def start(self) -> None:
@@ -103,7 +95,7 @@ class Inspection:
         """Return whether to inspect now: at a suspicion at once, for nothing is stored before."""
         if self._damage.suspicion:
             return True
-        return not self._gauges.inspected and self._monotonic() >= self._look_at_sec
+        return not self._gauges.inspected and not self._pauses.rest_sec()
 
     def step(self) -> None:
         """Inspect the database once, unless another worker does."""
@@ -138,8 +130,7 @@ class Inspection:
         except (DBAPIError, DatabaseUnreadable) as error:
             if self._damage.is_damaged or code_of(error) == INTERRUPTED:
                 return False
-            self._look_at_sec = self._monotonic() + self._pause_sec
-            self._pause_sec = min(2 * self._pause_sec, LONGEST_PAUSE_SEC)
+            self._pauses.begin()
             # The database still has to be inspected, also when no statement meets the page again.
             self._gauges.inspected = 0
             if isinstance(error, DatabaseUnreadable) or code_of(error).startswith(UNREADABLE):
@@ -148,7 +139,7 @@ class Inspection:
             raise
         if self._stop.is_set():
             return False
-        self._pause_sec = FIRST_PAUSE_SEC
+        self._pauses.end()
         if damage:
             self._damage.report(damage)
             return True
@@ -234,11 +225,6 @@ class OpenFiles:
 
 # Only needed while the first connection after a crash recovers the WAL; writers do not block it.
 BUSY_TIMEOUT_SEC = 1.0
-# The pause after a failed copy, on a full disk for example; it doubles up to the longest. A worker
-# that stops tries once more.
-RESCUE_FIRST_PAUSE_SEC = 1.0
-RESCUE_LONGEST_PAUSE_SEC = 60.0
-
 FAILURES = (sqlite3.Error, DBAPIError, OSError, CopyError)
 
 
@@ -256,13 +242,12 @@ class Rescue:
         self._zone = settings.zone
         self._database = database
         self._gauges = gauges
-        self._monotonic = monotonic
         self._files = OpenFiles(database.path)
         self._lock = FileLock(lock_path(database.path, "rescue"))
         self._driver: Driver | None = None
         self._lost = False
-        self._pause_sec = RESCUE_FIRST_PAUSE_SEC
-        self._try_at_sec = 0.0
+        # After a failed copy, on a full disk for example; a worker that stops tries once more.
+        self._pauses = Pauses(clock=monotonic)
         self._failure = ""
 
     def begin(self) -> None:
@@ -279,7 +264,7 @@ class Rescue:
     def step(self) -> None:
         """Check the files once, and make the copy if it is needed and not made yet."""
         self._look()
-        if self._is_needed() and self._monotonic() >= self._try_at_sec:
+        if self._is_needed() and not self._pauses.rest_sec():
             self._copy_alone()
 
     def close(self) -> None:
@@ -336,8 +321,7 @@ class Rescue:
                 *(last_id, copy, rescued.way_out(copy)),
             )
         except FAILURES as error:
-            self._try_at_sec = self._monotonic() + self._pause_sec
-            self._pause_sec = min(2 * self._pause_sec, RESCUE_LONGEST_PAUSE_SEC)
+            self._pauses.begin()
             reason, folder = reason_of(error), self._database.path.parent
             if isinstance(error, FileNotFoundError) and not folder.exists():
                 reason += f"; make the folder again: mkdir -p {shlex.quote(str(folder))}"

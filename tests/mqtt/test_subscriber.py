@@ -14,9 +14,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from flask10x.mqtt import subscriber as subscriber_module
 from flask10x.mqtt.handover import POSTED_MAX, Handover, Message, Result
-from flask10x.mqtt.session import Pauses, Session, broker_at
+from flask10x.mqtt.session import Session, broker_at
 from flask10x.mqtt.subscriber import Deliveries, Subscriber
 from flask10x.readings.stations import Measurement, Station
+from flask10x.system.pace import Pauses
 
 TEMPERATURE = Measurement(
     path="AM2301.Temperature",
@@ -146,8 +147,7 @@ def test_a_connection_lost_among_a_backlog_is_noticed(
 
         monkeypatch.setattr(session._client, "connect", lambda *_where, **_how: answer(session))
         monkeypatch.setattr(session._client, "loop", read_one)
-        monkeypatch.setattr("flask10x.mqtt.session.FIRST_SEC", 0.0)
-        session._to_broker = Pauses()
+        session._to_broker = Pauses(first_sec=0)
         session.run(stop)
     assert service.stored == [(0, b"first")]
 
@@ -174,7 +174,6 @@ def test_a_broker_is_asked_again_by_mqtt_5(
     answers: list[bytes],
     said: str,
 ) -> None:
-    monkeypatch.setattr("flask10x.mqtt.session.FIRST_SEC", 0.0)
     stop = Event()
     asked: list[int] = []
 
@@ -197,7 +196,7 @@ def test_a_broker_is_asked_again_by_mqtt_5(
         broker = Thread(target=accept, args=[listener])
         broker.start()
         session = subscriber(Service(), deliveries, listener.getsockname()[1])
-        session._to_broker = Pauses()
+        session._to_broker = Pauses(first_sec=0)
         session.run(stop)
         broker.join()
     assert asked == [5] * len(answers)

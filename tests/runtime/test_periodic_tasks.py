@@ -249,7 +249,6 @@ def test_an_inspection_that_cannot_begin_is_said_once_and_tried_again(
 ) -> None:
     assert store._file is not None
     inspection = store._file.inspection
-    inspection._pause_sec = 0.001
     faults = [OSError("no locks"), OSError("no locks")]
     acquire = inspection._lock.try_acquire
 

@@ -15,9 +15,10 @@ from flask10x.database.database import Database
 from flask10x.database.sqlite import rescue_copy, rescued
 from flask10x.errors import DatabaseDamaged
 from flask10x.readings.stations import BUILT_IN
-from flask10x.runtime.database_file import RESCUE_FIRST_PAUSE_SEC, OpenFiles, Rescue
+from flask10x.runtime.database_file import OpenFiles, Rescue
 from flask10x.system import disk
 from flask10x.system.gauges import Gauges
+from flask10x.system.pace import FIRST_SEC
 from tests.support.rows import execute, select
 
 pytestmark = pytest.mark.sqlite_only("what was in its files is copied")
@@ -171,7 +172,7 @@ def test_without_room_there_is_no_half_copy_and_it_is_tried_again(
     monkeypatch.undo()
     rescue.step()
     assert house.copies() == [], "it is not time yet"
-    house.monotonic_sec += RESCUE_FIRST_PAUSE_SEC
+    house.monotonic_sec += FIRST_SEC
     rescue.step()
     check_copy(house.copies(), 1)
 
@@ -192,7 +193,7 @@ def test_a_folder_that_is_gone_is_to_be_made_again(
     )
 
     folder.mkdir()
-    house.monotonic_sec += RESCUE_FIRST_PAUSE_SEC
+    house.monotonic_sec += FIRST_SEC
     rescue.step()
     check_copy(house.copies(), 3)
     assert "do not stop" not in database.damage.reason
@@ -213,7 +214,7 @@ def test_a_copy_that_breaks_off_leaves_nothing(
     rescue.step()
     assert set(database.path.parent.iterdir()) == before
     monkeypatch.undo()
-    house.monotonic_sec += RESCUE_FIRST_PAUSE_SEC
+    house.monotonic_sec += FIRST_SEC
     (database.path.parent / ".flask10x-rescue-1.tmp").write_bytes(b"of one that was killed")
     rescue.step()
     check_copy(house.copies(), 1)
