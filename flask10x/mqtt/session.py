@@ -88,7 +88,7 @@ class Session:
 
     def __init__(self, broker: Broker, client_id: str) -> None:
         """Nothing is connected yet."""
-        self._broker, self._client_id = broker, client_id
+        self._broker = broker
         self._to_broker = Pauses()
         self._client = client = Client(
             CallbackAPIVersion.VERSION2,

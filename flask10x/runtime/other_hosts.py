@@ -30,14 +30,12 @@ class OtherHosts:
         database: Database,
         gauges: Gauges,
         endpoints: Collection[str],
-        now_ms: Callable[[], int] = clock.now_ms,
         monotonic_ms: Callable[[], int] = clock.monotonic_ms,
     ) -> None:
-        """Watch these stations. Both clocks return milliseconds."""
+        """Watch these stations. `monotonic_ms` returns milliseconds."""
         self._database = database
         self._gauges = gauges
         self._endpoints = frozenset(endpoints)
-        self._now_ms = now_ms
         self._monotonic_ms = monotonic_ms
         self._last_id: int | None = None
         self._looked_ms = 0
@@ -58,7 +56,7 @@ class OtherHosts:
         for endpoint, received_at in newest:
             if endpoint not in self._endpoints:
                 continue
-            now_ms, age_ms = self._monotonic_ms(), self._now_ms() - received_at
+            now_ms, age_ms = self._monotonic_ms(), clock.now_ms() - received_at
             received_ms = now_ms - min(max(age_ms, 0), now_ms - self._looked_ms)
             if received_ms > self._gauges.station(endpoint).last_received_ms:
                 self._gauges.note_received(endpoint, received_ms)

@@ -199,12 +199,10 @@ class SetupFiles:
         settings: Settings,
         database: Database,
         reload: Callable[[Settings], None] = reload,
-        monotonic_sec: Callable[[], float] = clock.monotonic_sec,
     ) -> None:
         self._settings = settings
         self._database = database
         self._reload = reload
-        self._monotonic_sec = monotonic_sec
         self._folder = settings.data_dir / CHANGES
         self._in_force = {
             station_file.NAME: settings.stations.digest or digest_of(None),
@@ -257,7 +255,7 @@ class SetupFiles:
             digest = _digest(path)
             if digest is not None and digest != self._in_force[name]:
                 is_behind |= (path, digest) in self._made or digest in self._known.get(name, ())
-        now_sec = self._monotonic_sec()
+        now_sec = clock.monotonic_sec()
         since_sec = self._behind_since_sec or now_sec
         is_late = is_behind and now_sec - since_sec >= RELOADED_SEC
         self._behind_since_sec = since_sec if is_behind and not is_late else None
