@@ -61,6 +61,7 @@ ONLY = {
     "buckets": "/history/series",
     "compare": "/history/series",
     "off": "/history",
+    "together": "/history",
     "unfolded": "/history",
 }
 JSON = QueryDefaults(order="latest", parameters=frozenset({"since"}))
@@ -76,7 +77,7 @@ HTML = QueryDefaults(
     blank_is_absent=True,
     rows=PAGE_ROWS,
     has_charts=True,
-    parameters=frozenset({"compare", "off", "unfolded"}),
+    parameters=frozenset({"compare", "off", "together", "unfolded"}),
 )
 
 
@@ -204,8 +205,9 @@ class _Reader:
         return self.read("compare", read) or ""
 
     def view_of_charts(self) -> None:
-        """Check which lines are switched off, `data2.co2,data4.co2`, and what is unfolded."""
+        """Check which lines are switched off, `data2.co2,data4.co2`, and what else is chosen."""
         self.read("off", self._lines)
+        self.read("together", _yes)
         self.read("unfolded", _yes)
 
     def _lines(self, text: str) -> None:

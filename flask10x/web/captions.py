@@ -42,6 +42,7 @@ FIELDS = {
     "buckets": N_("Buckets"),
     "compare": N_("Compare with"),
     "off": N_("Lines switched off"),
+    "together": N_("Together"),
     "unfolded": N_("All charts"),
     "raw": N_("Values as stored"),
 }

@@ -58,7 +58,8 @@ SELECT endpoint, {now} - i * 600000, round(CAST(warmth + moves * sin(i / 22.9) +
        CASE endpoint WHEN 'data4' THEN 1.3 END, CASE endpoint WHEN 'freezer' THEN 3.1 END
 FROM n, house WHERE endpoint <> 'attic' OR i < 48
 """  # noqa: E501
-DAY = "/history?from=-24h"
+# All lines of a chart together: many of them meet.
+DAY = "/history?from=-24h&together=1"
 # Temperature, CO2, humidity, pressure, freezer, cellar; folded two of voltage, one of resistance.
 SEEN, CHARTS = 6, 9
 TITLES = [
@@ -225,7 +226,7 @@ def test_lines_are_solid_where_colours_tell_them_apart(browser: Browser, media: 
 
 def test_of_many_lines_only_that_at_the_cursor_shows_its_range(browser: Browser) -> None:
     with browser.before_scripts(STILL):
-        browser.open("/history?from=-7d&lang=en", charts=CHARTS)
+        browser.open("/history?from=-7d&together=1&lang=en", charts=CHARTS)
     before = browser.script(PICTURES)
     overs = browser.all("#plots .u-over")
     # Two lines, whose ranges are always there; then four.

@@ -2,7 +2,7 @@
 
 import { colourOf } from "./colours.js";
 import { nearestTo } from "./lines.js";
-import { textOf } from "./numbers.js";
+import { briefly } from "./numbers.js";
 import { nameOf } from "./plot.js";
 import { t } from "./texts.js";
 
@@ -65,7 +65,7 @@ function valueAt(series, ms, answer) {
 
 /** `Air the room, above 1000 ppm`; the limit as it was set. */
 function textOfBand({ above, below, label }, unit) {
-  const limit = textOf(above ?? below, unit).replace(/\.0+(?=\D*$)/, "");
+  const limit = briefly(above ?? below, unit);
   return above === null ? t("{label}, below {limit}", { label, limit }) : t("{label}, above {limit}", { label, limit });
 }
 

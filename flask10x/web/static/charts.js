@@ -3,8 +3,9 @@
 import { Clock } from "./clock.js";
 import { PLAIN, stylesOf } from "./colours.js";
 import { layersOf, loadLayers } from "./layers.js";
-import { chartsOf, PACKED, unpacked } from "./lines.js";
+import { chartsOf, PACKED, unpacked, withSilent } from "./lines.js";
 import { written as separated } from "./numbers.js";
+import { MOST_LINES, Panels, waysOf } from "./panels.js";
 import { Plot } from "./plot.js";
 import { keep } from "./switched.js";
 import { BETWEEN_SENTENCES, exactly, isHidden, limitsOf, quantityName, t } from "./texts.js";
@@ -20,6 +21,8 @@ const BESIDE_PLOT_PIXELS = 150;
 const TWO_COLUMNS_PX = 1100;
 const REFRESH_MS = 60_000;
 const HOUR_MS = 3_600_000;
+// In the address: many lines share a chart.
+const TOGETHER = "together";
 // The start of a range that has none; an address without one is that of the last day.
 const ALL = "all";
 // How long to wait before asking again, after an error or while charts are being prepared: at first, and at most.
@@ -58,6 +61,7 @@ export function start() {
   folded.addEventListener("toggle", () => keep("unfolded", folded.open ? "1" : ""));
   document.addEventListener("click", (event) => press(event.target.closest("[data-zoom]")?.dataset.zoom));
   document.addEventListener("dblclick", (event) => event.target.closest(".plot") && press("reset"));
+  document.addEventListener("click", (event) => show(event.target.closest("[data-together]")));
   for (const name of ["pointermove", "pointerdown", "keydown"]) document.addEventListener(name, look);
   // The boxes beside the cursors have their place in the window.
   addEventListener("scroll", () => plots.forEach((plot) => plot.follow()), { passive: true });
@@ -99,7 +103,7 @@ async function draw() {
     if (!answer.ok) throw new Error(`${answer.status}`);
     aheadMs = (Date.parse(answer.headers.get("Date")) || Date.now()) - Date.now();
     pauseMs = FIRST_PAUSE_MS;
-    const answered = withoutHidden(unpacked(values));
+    const answered = shownOf(unpacked(values));
     await loadLayers(answered);
     if (number === asked) redraw(answered);
   } catch {
@@ -111,11 +115,16 @@ async function draw() {
   }
 }
 
-/** The answer without the lines that pages leave out, unless a measurement was asked for. */
-function withoutHidden(answer) {
-  if (new URL(document.getElementById("charts").dataset.series, location.href).searchParams.has("measurement")) return answer;
-  answer.series = answer.series.filter((line) => !isHidden(line));
-  if (answer.compared?.series) answer.compared.series = answer.compared.series.filter((line) => !isHidden(line));
+/** The answer without the lines that pages leave out, unless a measurement was asked for; and until now with those of
+ * stations that are silent. */
+function shownOf(answer) {
+  const [stations, columns] = ["endpoint", "measurement"].map((name) => query().getAll(name));
+  const isShown = (line) => columns.length || !isHidden(line);
+  const has = (names, name) => !names.length || names.includes(name);
+  const isAsked = ({ endpoint, measurement }) => has(stations, endpoint) && has(columns, measurement);
+  answer.series = answer.series.filter(isShown);
+  if (isLive() && !isFiltered()) answer.series = withSilent(answer.series, isAsked);
+  if (answer.compared?.series) answer.compared.series = answer.compared.series.filter(isShown);
   return answer;
 }
 
@@ -130,8 +139,12 @@ function askLater() {
   pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 1.5);
 }
 
+/** Where the values of this view are. */
+const source = () => new URL(document.getElementById("charts").dataset.series, location.href);
+const query = () => source().searchParams;
+
 function address(box) {
-  const url = new URL(document.getElementById("charts").dataset.series, location.href);
+  const url = source();
   // Hidden while there is nothing to draw.
   const all = box.clientWidth || box.parentElement.clientWidth;
   const width = all / (all < TWO_COLUMNS_PX ? 1 : 2);
@@ -149,28 +162,54 @@ function redraw(answer) {
   const focused = plots.findIndex(({ figure }) => figure.contains(document.activeElement));
   for (const plot of plots) plot.destroy();
   const clock = new Clock(answer.zone);
-  const groups = chartsOf(answer);
-  plots = groups.map((group) => {
+  const plotOf = (group, Kind = Plot) => {
     const context = { clock, nowMs: now(), isFiltered: isFiltered(), styles: stylesOf(group) };
-    return new Plot(group, answer, context, layersOf(group, answer, context), zoom);
-  });
+    return new Kind(group, answer, context, layersOf(group, answer, context), zoom);
+  };
+  const charts = chartsOf(answer).map((group) => (group.length > MOST_LINES ? ofMany(group, plotOf) : plotOf(group)));
+  plots = charts.flatMap((chart) => chart.plots);
   // Where there is nothing else, they are not folded.
-  const folded = groups.every((group) => group.isRaw) ? [] : plots.filter(({ group }) => group.isRaw);
-  const unfolded = plots.filter((plot) => !folded.includes(plot));
+  const folded = charts.every(({ group }) => group.isRaw) ? [] : charts.filter(({ group }) => group.isRaw);
+  const unfolded = charts.filter((chart) => !folded.includes(chart));
   const box = document.getElementById("plots");
   box.hidden = !plots.length;
   for (const tool of document.querySelectorAll("[data-zoom]")) {
     tool.hidden = false;
     tool.disabled = !wayTo(tool.dataset.zoom);
   }
-  box.replaceChildren(...unfolded.map((plot) => plot.figure));
+  box.replaceChildren(...unfolded.map((chart) => chart.figure));
   fold(folded);
-  Plot.drawAll(unfolded);
-  Plot.drawAll(folded, unfolded[0]);
+  drawAll(unfolded);
+  drawAll(folded, unfolded[0]?.plots[0]);
   plots[focused]?.box.focus({ preventScroll: true });
   jump();
   say(plots.length ? "" : sentences([t("No values to draw in this range."), ...measurements().map(limitsOf)]));
   document.getElementById("charts-about").textContent = plots.length ? about(answer) : t("Nothing drawn yet.");
+}
+
+/** A chart of many lines: a panel for each, or as the address says all of them together. */
+function ofMany(group, plotOf) {
+  if (!isTogether()) return new Panels(group, plotOf);
+  const chart = plotOf(group);
+  chart.figure.querySelector("figcaption").append(waysOf(true));
+  return chart;
+}
+
+const isTogether = () => new URL(location.href).searchParams.has(TOGETHER);
+
+/** The panels of a figure are alike, and so are all charts without panels. */
+function drawAll(charts, like) {
+  Plot.drawAll(charts.filter((chart) => chart instanceof Plot), like);
+  for (const chart of charts) if (chart instanceof Panels) Plot.drawAll(chart.plots, like);
+}
+
+/** Show many lines side by side or together, as the button says, and leave the focus on it. */
+function show(button) {
+  if (!button) return;
+  const place = [...document.querySelectorAll(".choice-of-sides")].indexOf(button.parentElement);
+  keep(TOGETHER, button.dataset.together);
+  redraw(shown);
+  document.querySelectorAll(".choice-of-sides")[place].querySelector("[aria-pressed=true]").focus();
 }
 
 /** What few people look at is behind a line that names it; the address has whether it is open. */
@@ -178,7 +217,7 @@ function fold(folded) {
   const details = document.getElementById("folded");
   details.hidden = !folded.length;
   details.querySelector("summary").textContent = [...new Set(folded.map(({ group }) => quantityName(group[0].quantity)))].join(t(", "));
-  details.querySelector(".charts").replaceChildren(...folded.map((plot) => plot.figure));
+  details.querySelector(".charts").replaceChildren(...folded.map((chart) => chart.figure));
 }
 
 /** The charts push the table down; who came for the table is taken along, once. */
@@ -189,8 +228,7 @@ function jump() {
 
 /** Whether conditions leave readings out: then what is not shown may well be there. */
 function isFiltered() {
-  const { searchParams } = new URL(document.getElementById("charts").dataset.series, location.href);
-  return [...searchParams.keys()].some((name) => name === "incomplete" || name.includes("__"));
+  return [...query().keys()].some((name) => name === "incomplete" || name.includes("__"));
 }
 
 function about(answer) {
@@ -216,7 +254,7 @@ const sentences = (texts) => texts.filter(Boolean).join(BETWEEN_SENTENCES);
 
 /** The measurements and derived values that the query names. */
 function measurements() {
-  return new URL(document.getElementById("charts").dataset.series, location.href).searchParams.getAll("measurement");
+  return query().getAll("measurement");
 }
 
 /** How long a bucket is, in words; months and years differ in length. */

@@ -30,7 +30,7 @@ export function compareLayer(group, answer, { clock }) {
       seen = chart;
       for (const line of lines) if (isSeen(chart, line)) stroke(chart, line, colour, dash);
     },
-    pastAt: (ms) => past(ms).map(({ line, near }) => ({ own: line.own, name: nameOf(line), value: textOf(line.avg[near], line.unit) })),
+    pastAt: (ms) => past(ms).map(({ line, near }) => ({ own: line.own, name: nameOf(line), number: line.avg[near], value: textOf(line.avg[near], line.unit) })),
     textAt: (ms) => (TIMES.includes(by) ? timesOf(past(ms), what, (own) => clock.bucket(own, own + bucketMs)) : ""),
     range: () => (values.length ? [least(values), greatest(values)] : null),
     key: { name: what, colour, dash },

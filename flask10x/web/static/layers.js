@@ -4,8 +4,8 @@
 //   under(chart)  draws behind the lines, over(chart) on top of them; `chart` is uPlot's: `chart.ctx`, `chart.bbox`
 //                 (in pixels of the canvas), `chart.valToPos(value, "x" or "y", true)`
 //   textAt(ms)    the text for this time beside the cursor, "" for none; several lines are parted by "\n"
-//   pastAt(ms)    the values that are compared with those of this time, each { own, name, value }: `own` is the place of
-//                 its line in the group, -1 for none
+//   pastAt(ms)    the values that are compared with those of this time, each { own, name, number, value }: `own` is the
+//                 place of its line in the group, -1 for none; `value` is the number with its unit
 //   range()       [low, high] that the axis of values has to show too, or null
 //   labels(chart) words beside the plot, each { text, colour, y }: `y` in pixels from the top of the plot
 //   key           { name, colour, dash }: what it draws, for the legend

@@ -1,7 +1,7 @@
 // The answer of /history/series as columns for uPlot: one axis of time, null where a line breaks.
 
 import { limitsOf } from "./scale.js";
-import { chartOf, isRaw, placeOfQuantity, usualOf } from "./texts.js";
+import { chartOf, isRaw, placeOfQuantity, placeOfStation, silentLines, usualOf } from "./texts.js";
 
 /** How the page asks for the answer, and the answer as it is otherwise: it comes in a third of the bytes. */
 export const PACKED = "application/vnd.flask10x.series+json";
@@ -25,6 +25,19 @@ export function unpacked(answer) {
 function summed(differences) {
   let sum = 0;
   return differences.map((difference) => (sum += difference));
+}
+
+/** The lines of an answer, with an empty one where a station that is silent would have one: it keeps its place.
+ * `isAsked(line)` says whether the query is for it. */
+export function withSilent(series, isAsked) {
+  const empty = Object.entries(silentLines()).flatMap(([endpoint, columns]) =>
+    Object.entries(columns).flatMap(([measurement, quantity]) => {
+      const like = series.find((one) => one.quantity === quantity);
+      const line = { endpoint, measurement, quantity, unit: like?.unit, gap_ms: 1, times_ms: [], min: [], avg: [], max: [] };
+      return like && usualOf(line) && isAsked(line) && !series.some((one) => idOf(one) === idOf(line)) ? [line] : [];
+    }),
+  );
+  return [...series, ...empty].sort((one, other) => placeOfStation(one.endpoint) - placeOfStation(other.endpoint));
 }
 
 // Lines are in charts of their own, or one would press the others flat, where they are further apart than the widest of
@@ -140,6 +153,8 @@ export function withGaps(series, answer) {
   const partial = new Set(series.partial);
   const columns = [[], [], [], [], []];
   const push = (...values) => columns.forEach((column, place) => column.push(values[place]));
+  // A cursor needs times.
+  if (!series.times_ms.length) for (const time of [answer.from_ms, answer.to_ms]) push(time, null, null, null, null);
   series.times_ms.forEach((time, i) => {
     const end = i ? endOf(series.times_ms[i - 1], answer) : null;
     // Two buckets apart says only that the readings lie between one and three buckets apart.

@@ -15,6 +15,9 @@ export function textOf(value, unit) {
   return Number.isFinite(value) ? `${number}${CLOSE_TO_THE_NUMBER.includes(unit) ? "" : " "}${unit}` : number;
 }
 
+/** The same without zeros behind the point, as people write a limit: `25°C`. */
+export const briefly = (value, unit) => textOf(value, unit).replace(/\.0+(?=\D*$)/, "");
+
 /** The same without its unit. */
 export function numberOf(value, unit) {
   if (!Number.isFinite(value)) return "–";

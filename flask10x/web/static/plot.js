@@ -21,9 +21,14 @@ const FONT = "12px system-ui, sans-serif";
 const FOOT_PIXELS = 26;
 const LINE_PIXELS = 14;
 const TOP_PIXELS = 8;
+// Between two values of the axis, at least.
+const SPACE_PIXELS = 30;
+const SMALL_SPACE_PIXELS = 20;
 // Between two times. No day has a longer name than the 28th of December.
 const APART_PIXELS = 12;
 const LONG_DAY_MS = Date.UTC(2000, 11, 28);
+const LONG_TIME = "00:00";
+const DAY_MS = 86_400_000;
 // So much of the colour of lines has the grid, and less where that is the colour of everything.
 const GRID_PERCENT = 65;
 const PLAIN_GRID_PERCENT = 20;
@@ -44,17 +49,17 @@ export function nameOf(series) {
 }
 
 /** What a line is called at its end: without the sensor where its station has no other line in the chart. */
-const endNameOf = (series, group) => (group.some((other) => other !== series && other.endpoint === series.endpoint) ? nameOf(series) : stationName(series.endpoint));
+export const endNameOf = (series, group) => (group.some((other) => other !== series && other.endpoint === series.endpoint) ? nameOf(series) : stationName(series.endpoint));
 
 export class Plot {
   static zooming = false;
-  /** Charts below each other have their times below each other: the room for names and values is that of the widest. */
-  static namesPixels = 0;
-  static axisPixels = 0;
   /** The chart that the reader is at; the others show their values at the same time in short. */
   static read = null;
   /** The time that was read last, also after the cursor has left. */
   static readMs = null;
+
+  /** The room beside the plot, shared by charts that are drawn alike. */
+  room = { names: 0, axis: 0 };
 
   /** `onZoom(fromMs, toMs)` is called when the reader has dragged across the chart. `context` and `layers` are those
    * of layers.js. */
@@ -70,24 +75,31 @@ export class Plot {
     // What conditions leave out may well be there.
     this.gaps = group.map((series) => (isFiltered ? [] : gapsOf(series, answer, nowMs)));
     this.range = wideOf(answer);
-    this.values = this.#values();
-    this.figure = make("figure", { className: "chart" });
-    this.figure.append(this.#caption(), this.#canvas());
+    this.figure = this.frame();
+    this.figure.append(this.caption(), this.#canvas());
     this.tooltip = new Tooltip(this.figure);
     this.onZoom = onZoom;
   }
 
-  /** Draw them, alike; the figures have to be in the page, for their width counts. Those that are folded are as wide as
-   * `like` until they are seen. */
+  /** As Panels have them (panels.js). */
+  get plots() {
+    return [this];
+  }
+
+  /** Draw them, alike: times are below each other, for the room for names and values is that of the widest. The figures
+   * have to be in the page, for their width counts. Those that are folded are as wide as `like` until they are seen. */
   static drawAll(plots, like) {
-    if (!like) Plot.namesPixels = Plot.axisPixels = 0;
-    Plot.namesPixels = Math.max(Plot.namesPixels, ...plots.map((plot) => plot.#namesWidth()));
+    const room = like?.room ?? { names: 0, axis: 0 };
+    room.names = Math.max(room.names, ...plots.map((plot) => plot.#namesWidth()));
+    for (const plot of plots) plot.room = room;
     for (const plot of plots) plot.draw(like);
-    for (const plot of plots) if (plot.axisPixels < Plot.axisPixels) plot.chart.redraw(false, true);
+    for (const plot of plots) if (plot.axisPixels < room.axis) plot.chart.redraw(false, true);
   }
 
   draw(like = this) {
     const { width, height } = this.#size(like);
+    this.limits = this.values();
+    this.box.ariaLabel = this.#summary();
     this.chart = new uPlot(this.#options(width, height), this.data, this.box);
     this.group.forEach((series, place) => isOff(series) && this.#show(place, false));
     const ways = { view: (range) => this.#view(range), choose: (from, to) => this.onZoom(from, to) };
@@ -95,10 +107,11 @@ export class Plot {
     followShift(this.chart, ways);
     // Now it is known how much the times take.
     if (like === this) this.chart.setSize(this.#size());
-    this.#fit();
+    this.fit();
+    this.tell(null);
     this.watch = new ResizeObserver(() => {
       if (!this.box.clientWidth) return;
-      this.#fit();
+      this.fit();
       this.chart.setSize(this.#size());
     });
     this.watch.observe(this.box);
@@ -121,7 +134,7 @@ export class Plot {
   }
 
   /** Names stand beside the title where it has room for all of them, else below the plot. */
-  #fit() {
+  fit() {
     const { classList } = this.figure;
     classList.remove("many");
     classList.toggle("many", this.keys.scrollWidth > this.keys.clientWidth);
@@ -132,31 +145,27 @@ export class Plot {
   }
 
   /** The room beside the plot; what is longer takes two lines there. */
-  #side() {
+  side() {
     const most = Math.max(WORDS_PIXELS, NAMES_PART * this.box.clientWidth);
-    return Math.min(most, Math.max(WORDS_PIXELS, Plot.namesPixels + 1)) + LEAD_PIXELS;
+    return Math.min(most, Math.max(WORDS_PIXELS, this.room.names + 1)) + LEAD_PIXELS;
   }
 
-  #caption() {
+  frame() {
+    return make("figure", { className: "chart" });
+  }
+
+  caption() {
     const caption = make("figcaption", {});
     this.keys = make("ul", { className: "keys" });
-    this.keys.append(...this.layers.flatMap(({ key }) => (key ? [keyOf(key)] : [])), ...this.group.map((series, place) => this.#key(series, place)));
-    const [, name, unit] = this.title.match(/^(.*?)(\s?[(（][^(（]*)?$/);
-    const title = make("strong", { textContent: name });
-    title.append(make("small", { textContent: unit ?? "" }));
-    caption.append(title, this.keys);
+    this.keys.append(...this.layers.flatMap(({ key }) => (key ? [keyOf(key)] : [])), ...this.group.map((series, place) => this.key(series, place)));
+    caption.append(titleOf(this.group), this.keys);
     return caption;
   }
 
-  get title() {
-    const name = quantityName(this.group[0].quantity);
-    return this.unit ? t("{name} ({unit})", { name, unit: this.unit }) : name;
-  }
-
   /** A line of the legend, which is also the switch of its series. */
-  #key(series, place) {
+  key(series, place, name = nameOf(series)) {
     const button = make("button", { type: "button", ariaPressed: String(!isOff(series)), title: t("Hide or show {name}", { name: nameOf(series) }) });
-    button.append(signOf(this.styles[place], SIGN_WIDTH), make("span", { textContent: nameOf(series) }));
+    button.append(signOf(this.styles[place], SIGN_WIDTH), make("span", { textContent: name }));
     button.addEventListener("click", () => {
       const shown = button.ariaPressed !== "true";
       button.ariaPressed = String(shown);
@@ -175,7 +184,7 @@ export class Plot {
   }
 
   #canvas() {
-    this.box = make("div", { className: "plot", tabIndex: 0, role: "img", ariaLabel: this.#summary() });
+    this.box = make("div", { className: "plot", tabIndex: 0, role: "img" });
     this.#foot([]);
     this.names = make("div", { className: "names" });
     this.box.append(this.names);
@@ -191,12 +200,14 @@ export class Plot {
     const lines = this.group.map((series, place) => {
       const last = series.avg.at(-1);
       const [low, high] = [least(series.min), greatest(series.max)];
-      const values = t("{name}: lowest {low}, highest {high}, last {last}", { name: nameOf(series), low: textOf(low, this.unit), high: textOf(high, this.unit), last: textOf(last, this.unit) });
-      const spikes = beyond(series, this.values).sort((one, other) => Math.abs(other.value - last) - Math.abs(one.value - last));
+      const name = nameOf(series);
+      const ends = { low: textOf(low, this.unit), high: textOf(high, this.unit), last: textOf(last, this.unit) };
+      const values = series.avg.length ? t("{name}: lowest {low}, highest {high}, last {last}", { name, ...ends }) : name;
+      const spikes = beyond(series, this.limits).sort((one, other) => Math.abs(other.value - last) - Math.abs(one.value - last));
       const cut = spikes.slice(0, SPIKES_TOLD).map(({ i, value }) => t("off the scale: {value} ({time})", { value: textOf(value, this.unit), time: this.#bucket(place, i) }));
       return [values, ...cut, ...this.gaps[place].slice(-GAPS_TOLD).map((gap) => this.#gap(gap))].join(", ");
     });
-    return `${this.title}. ${[...lines, ...this.layers.map((layer) => layer.summary)].filter(Boolean).join("; ")}`;
+    return `${titleText(this.group)}. ${[...lines, ...this.layers.map((layer) => layer.summary)].filter(Boolean).join("; ")}`;
   }
 
   #gap([from, to]) {
@@ -213,21 +224,21 @@ export class Plot {
     return {
       width,
       height,
-      padding: [TOP_PIXELS, () => this.#side(), 0, 0],
+      padding: [TOP_PIXELS, () => this.side(), 0, 0],
       ms: 1,
       tzDate: this.clock.date,
       legend: { show: false },
       cursor: { y: false, sync: { key: "history" }, drag: { x: true, y: false, setScale: false }, points: { size: 7 }, bind },
-      scales: { x: { time: true, range: () => this.range }, y: { range: () => this.#values() } },
+      scales: { x: { time: true, range: () => this.range }, y: { range: () => this.values() } },
       axes: [
-        { ...axis, grid: { show: false }, space: widthOf([this.clock.day(LONG_DAY_MS)], FONT) + APART_PIXELS, size: (_, texts) => this.#foot(texts ?? []), gap: AXIS_GAP_PIXELS + strip, values: (_, splits, __, ___, step) => this.clock.labels(splits, step) },
-        { ...axis, ticks: { show: false }, gap: AXIS_GAP_PIXELS, size: (_, texts) => this.#axisWidth(texts ?? []), values: (_, splits) => axisTexts(splits) },
+        { ...axis, grid: { show: false }, space: () => this.#apart(), size: (_, texts) => this.#foot(texts ?? []), gap: AXIS_GAP_PIXELS + strip, values: (_, splits, __, ___, step) => this.clock.labels(splits, step) },
+        { ...axis, space: this.isSmall ? SMALL_SPACE_PIXELS : SPACE_PIXELS, ticks: { show: false }, gap: AXIS_GAP_PIXELS, size: (_, texts) => this.#axisWidth(texts ?? []), values: (_, splits) => axisTexts(splits) },
       ],
       series: [{}, ...this.group.flatMap((_, place) => columns(styles[place]))],
       bands: this.group.map((_, place) => ({ series: [columnOf(place) + 2, columnOf(place) + 1], fill: () => (this.#showsRange(place) ? styles[place].band : "transparent") })),
       hooks: {
         drawAxes: [...this.#drawn("under"), (chart) => hatch(chart, this.gaps, styles)],
-        draw: [(chart) => this.#name(chart), ...this.#drawn("over"), (chart) => markSpikes(chart, this.#spikes(chart), this.unit, { text: ink, ground })],
+        draw: [(chart) => this.label(chart, ink, ground), ...this.#drawn("over"), (chart) => markSpikes(chart, this.#spikes(chart), this.unit, { text: ink, ground })],
         setCursor: [(chart) => this.#showValues(chart)],
         setSelect: [(chart) => this.#select(chart)],
       },
@@ -246,9 +257,15 @@ export class Plot {
     return this.footPixels;
   }
 
+  /** How far two times are from each other, at least; in a small chart that is not of days the day is below some of them. */
+  #apart() {
+    const isOfHours = this.isSmall && this.range[1] - this.range[0] <= 2 * DAY_MS;
+    return widthOf([isOfHours ? LONG_TIME : this.clock.day(LONG_DAY_MS)], FONT) + APART_PIXELS;
+  }
+
   #axisWidth(texts) {
     this.axisPixels = widthOf(texts, FONT) + AXIS_GAP_PIXELS;
-    return (Plot.axisPixels = Math.max(Plot.axisPixels, this.axisPixels));
+    return (this.room.axis = Math.max(this.room.axis, this.axisPixels));
   }
 
   /** Whether the pale range of a line is shown: of more than two only that of the line at the cursor. */
@@ -264,13 +281,13 @@ export class Plot {
   }
 
   /** The names of lines at their ends, and the words of layers, in the room beside the plot, none upon another. */
-  #name(chart) {
+  label(chart) {
     const { ctx, over, bbox } = chart;
     const [width, height] = [over.clientWidth, over.clientHeight];
     const words = this.layers.flatMap((layer) => layer.labels?.(chart) ?? []);
     const labels = [...this.group.flatMap((series, place) => this.#end(chart, series, place)), ...words];
     this.names.replaceChildren(...labels.map(({ text, colour, end }) => make("span", { textContent: text, className: end ? "end" : "", style: `color: ${colour}` })));
-    this.names.style.cssText = `left: ${over.offsetLeft + width + LEAD_PIXELS}px; top: ${over.offsetTop}px; width: ${this.#side() - LEAD_PIXELS}px`;
+    this.names.style.cssText = `left: ${over.offsetLeft + width + LEAD_PIXELS}px; top: ${over.offsetTop}px; width: ${this.side() - LEAD_PIXELS}px`;
     const elements = [...this.names.children];
     const heights = elements.map((element) => element.offsetHeight);
     // What has no room left is still in the legend.
@@ -297,8 +314,13 @@ export class Plot {
     return [{ text: endNameOf(series, this.group), colour: this.styles[place].name, end: true, y, isAtEdge }];
   }
 
-  /** The range of values: that of the lines that are shown within the range of time, and what the layers have. */
-  #values() {
+  /** The range of values on the axis. */
+  values() {
+    return roomy(this.ends() ?? [null, null]);
+  }
+
+  /** The range of the lines that are shown within the range of time, and what the layers have; null for none. */
+  ends() {
     const [from, to] = this.range;
     const within = (series) => {
       const places = series.times_ms.flatMap((time, i) => (endOf(time, this.answer) >= from && time <= to ? [i] : []));
@@ -306,7 +328,7 @@ export class Plot {
     };
     const lines = this.group.filter((series) => !isOff(series)).map((series) => limitsOf(within(series)));
     const ends = measured([...lines, ...this.layers.map((layer) => layer.range?.() ?? null)]).flat();
-    return roomy(ends.length ? [least(ends), greatest(ends)] : [null, null]);
+    return ends.length ? [least(ends), greatest(ends)] : null;
   }
 
   /** What lies beyond the edges of the chart. */
@@ -321,7 +343,7 @@ export class Plot {
   }
 
   get isCut() {
-    return this.group.some((series) => beyond(series, this.values).length);
+    return this.group.some((series) => beyond(series, this.limits).length);
   }
 
   #point({ pointerType, clientY }) {
@@ -340,6 +362,7 @@ export class Plot {
     const { idx, left } = chart.cursor;
     if (!(left >= 0) || idx === null || idx === undefined) {
       this.#lookAt(null);
+      this.tell(null);
       return this.tooltip.hide();
     }
     const cursor = chart.posToVal(left, "x");
@@ -349,6 +372,8 @@ export class Plot {
     const lines = shown.map((place) => ({ ...this.#textOf(place, time), past: past.find(({ own }) => own === place) }));
     lines.push(...past.filter(({ own }) => own < 0));
     const isRead = Plot.read === this;
+    this.tell(time);
+    if (this.isSmall && !isRead) return this.tooltip.hide();
     this.#lookAt(isRead ? this.#nearest(shown, idx) : null);
     const texts = isRead ? this.layers.flatMap(({ textAt, key }) => (textAt?.(cursor)?.split("\n") ?? []).filter(Boolean).map((text) => ({ text, isPast: Boolean(key) }))) : [];
     const { left: edge, top, height } = chart.over.getBoundingClientRect();
@@ -356,6 +381,10 @@ export class Plot {
     this.tooltip.show({ at: isRead ? this.#when(shown, time) : "", lines: lines.filter(({ value, past }) => value || past), texts }, place);
     if (isRead) Plot.readMs = cursor;
   }
+
+  /** Show the values at the cursor's time elsewhere, too; null for no cursor. A small one has a box only where it is read. */
+  tell() {}
+  isSmall = false;
 
   /** Which line is nearest to the mouse or finger, of keys the first. */
   #nearest(shown, idx) {
@@ -439,6 +468,20 @@ export class Plot {
   }
 }
 
+/** What a chart of these lines is called: `Temperature (°C)`. */
+export function titleText([{ quantity, unit }]) {
+  const name = quantityName(quantity);
+  return unit ? t("{name} ({unit})", { name, unit }) : name;
+}
+
+/** The same, its unit small. */
+export function titleOf(group) {
+  const [, name, unit] = titleText(group).match(/^(.*?)(\s?[(（][^(（]*)?$/);
+  const title = make("strong", { textContent: name });
+  title.append(make("small", { textContent: unit ?? "" }));
+  return title;
+}
+
 /** The columns of a line; only the averages are drawn as lines, those of buckets that are not whole pale. */
 function columns({ colour, dash, pale }) {
   const isolated = (chart, place, show) => (show ? null : lonely(chart.data[place]));
@@ -462,7 +505,7 @@ function roomy([low, high]) {
 }
 
 /** What is not a line of the chart's own, in the legend. */
-function keyOf(key) {
+export function keyOf(key) {
   const item = make("li", { className: "key" });
   item.append(signOf(key, SIGN_WIDTH), make("span", { textContent: key.name, title: key.name }));
   return item;
@@ -483,11 +526,11 @@ function lead(ctx, [left, top], [from, to], colour) {
 const pen = document.createElement("canvas").getContext("2d");
 
 /** How wide the longest of the texts is, in whole pixels. */
-function widthOf(texts, font) {
+export function widthOf(texts, font) {
   pen.font = font;
   return Math.ceil(Math.max(0, ...texts.map((text) => pen.measureText(text).width)));
 }
 
-function make(tag, properties) {
+export function make(tag, properties) {
   return Object.assign(document.createElement(tag), properties);
 }

@@ -94,10 +94,10 @@ const period = () => document.getElementById("pictures").dataset.period;
 /** The charts below each other, each with its title and its lines; above them the time that they show. */
 function drawn(chosen) {
   const ratio = devicePixelRatio;
-  const sizes = chosen.map((chart) => chart.querySelector("canvas"));
-  const width = Math.max(...sizes.map((canvas) => canvas.width / ratio)) + 2 * EDGE;
+  const sizes = chosen.map(plotsBox);
+  const width = Math.max(...sizes.map((size) => size.width)) + 2 * EDGE;
   const keys = chosen.map((chart) => linesOf(chart, width));
-  const heights = sizes.map((canvas, i) => TITLE_HIGH * (1 + keys[i].length) + canvas.height / ratio + BETWEEN);
+  const heights = sizes.map((size, i) => TITLE_HIGH * (1 + keys[i].length) + size.height + BETWEEN);
   const picture = document.createElement("canvas");
   Object.assign(picture, { width: Math.round(width * ratio), height: Math.round((EDGE + HEAD_HIGH + heights.reduce((a, b) => a + b)) * ratio) });
   const pen = picture.getContext("2d");
@@ -119,12 +119,14 @@ function drawn(chosen) {
         write(pen, name, x + SIGN_WIDTH + 6, y, `13px ${FONT}`, text);
       }
     });
-    const canvas = sizes[i];
     const under = top + TITLE_HIGH * (1 + keys[i].length);
-    pen.drawImage(canvas, EDGE, under, canvas.width / ratio, canvas.height / ratio);
-    // The words at the ends of lines and bands lie beside the canvas.
-    const corner = canvas.getBoundingClientRect();
-    for (const word of chart.querySelectorAll(".names span")) {
+    const corner = sizes[i];
+    for (const canvas of chart.querySelectorAll("canvas")) {
+      const place = canvas.getBoundingClientRect();
+      if (place.width) pen.drawImage(canvas, EDGE + place.left - corner.left, under + place.top - corner.top, place.width, place.height);
+    }
+    // The words at the ends of lines and bands lie beside the canvas, the names of panels above.
+    for (const word of chart.querySelectorAll(".names span, .pane button span")) {
       const { left, top: high, width: wide, height } = word.getBoundingClientRect();
       const { color, fontWeight, fontSize } = getComputedStyle(word);
       pen.font = `${fontWeight} ${fontSize} ${FONT}`;
@@ -136,13 +138,21 @@ function drawn(chosen) {
   return picture;
 }
 
+/** Where the plot of a chart lies, or all its panels. */
+function plotsBox(chart) {
+  const boxes = [...chart.querySelectorAll(".pane, .chart:not(.panels) canvas")].map((one) => one.getBoundingClientRect());
+  const [left, top] = ["left", "top"].map((side) => Math.min(...boxes.map((one) => one[side])));
+  const [right, bottom] = ["right", "bottom"].map((side) => Math.max(...boxes.map((one) => one[side])));
+  return new DOMRect(left, top, right - left, bottom - top);
+}
+
 /** The lines that are shown, in rows of a legend: `{ x, name, stroke, dash }`. */
 function linesOf(chart, width) {
   const pen = document.createElement("canvas").getContext("2d");
   pen.font = `13px ${FONT}`;
   const rows = [];
   let x = Infinity;
-  for (const key of chart.querySelectorAll(".keys li:not(:has([aria-pressed=false]))")) {
+  for (const key of chart.querySelectorAll("figcaption .keys li:not(:has([aria-pressed=false]))")) {
     const name = key.textContent.trim();
     const line = key.querySelector("line");
     const wide = SIGN_WIDTH + 6 + pen.measureText(name).width + 20;

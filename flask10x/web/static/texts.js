@@ -24,6 +24,9 @@ export const digitsOfUnit = (unit) => names.digits?.[unit];
 /** Of which readings a derived value is computed, as a sentence; empty of a measurement. */
 export const limitsOf = (name) => names.limits?.[name] ?? "";
 export const quantityName = (quantity) => names.quantities?.[quantity] ?? quantity;
+/** Stations in the order of lines. */
+const stations = Object.keys(names.stations ?? {});
+export const placeOfStation = (endpoint) => stations.indexOf(endpoint);
 /** The quantities in the order of their charts: what people ask for first. */
 const quantities = Object.keys(names.quantities ?? {});
 export const placeOfQuantity = (quantity) => quantities.indexOf(quantity);
@@ -33,6 +36,8 @@ export const isRaw = (quantity) => Boolean(names.raw?.includes(quantity));
 export const chartOf = (endpoint) => names.charts?.[endpoint];
 /** The two ends between which a line usually is, in any range; undefined for a line without days. */
 export const usualOf = ({ endpoint, measurement }) => names.usual?.[`${endpoint}.${measurement}`];
+/** The columns of the stations that are silent, each with its quantity: `{ garage: { temperature: "temperature" } }`. */
+export const silentLines = () => names.silent ?? {};
 /** Whether pages leave out the line: `hidden` in `stations.toml`. */
 export const isHidden = ({ endpoint, measurement }) => Boolean(names.hidden?.[endpoint]?.includes(measurement));
 

@@ -88,7 +88,7 @@ CHARTS = Path(__file__).parents[2] / "static" / "vendor" / "uPlot.iife.min.js"
 _SENSOR = re.compile(r"(?<=.)\s*[(（][^()（）]+[)）]$")
 _OWN = "history_page.as_page"
 # What readers switch in the charts, which means something to this page alone.
-_OF_CHARTS = ("off", "unfolded")
+_OF_CHARTS = ("off", "together", "unfolded")
 # A pressure, to a hectopascal or better.
 USUAL_DIGITS = 5
 MINUTE_MS = 60_000
@@ -435,6 +435,14 @@ def _charts(content: Content, t: Translation) -> dict[str, object]:
             each.endpoint: [m.column for m in each.measurements if m.hidden]
             for each in stations.all
             if each.shown != each.measurements
+        },
+        # The lines that keep their place although they may have no value.
+        "silent": {
+            card.station.endpoint: {
+                v.measurement.column: v.measurement.quantity for v in card.values
+            }
+            for card in content.cards
+            if not card.is_well
         },
         "digits": dict(DIGITS),
         "limits": {
