@@ -10,17 +10,35 @@ from collections.abc import Sequence
 from gettext import gettext as _
 
 import click
+from click.shell_completion import CompletionItem
 
 import flask10x
 from flask10x.commands import translated
 from flask10x.config.settings import process_user
 from flask10x.errors import Flask10xError
+from flask10x.translation import N_
 
-COMMANDS = (
-    *("serve", "service", "migrate", "export", "import", "backup", "restore", "copy", "check"),
-    *("stations", "alerts", "admin-link", "rejected", "rollups", "verify", "mqtt", "datasette"),
-    "shell",
-)
+COMMANDS = {
+    "serve": N_("Receive readings until stopped."),
+    "service": N_("Install, update or remove the service of systemd."),
+    "migrate": N_("Create the database, or bring it up to date."),
+    "export": N_("Append new readings to the CSV files."),
+    "import": N_("Store the rows of old CSV files."),
+    "backup": N_("Back up the whole house into one file."),
+    "restore": N_("Replace the database and the house with a backup."),
+    "copy": N_("Copy a database: from SQLite to PostgreSQL, or back."),
+    "check": N_("Check the database, disk, service, exports and backups."),
+    "stations": N_("Add stations and check them (stations.toml)."),
+    "alerts": N_("Check and test alert rules and channels (alerts.toml)."),
+    "admin-link": N_("Print a link that makes a browser an administrator."),
+    "rejected": N_("Show rejected readings, and store those that are valid now."),
+    "rollups": N_("Show or rebuild the hourly totals of the charts."),
+    "verify": N_("Compare all copies of the readings, and repair them."),
+    "mqtt": N_("Receive readings from an MQTT broker, and publish them."),
+    "datasette": N_("Write a metadata file for Datasette."),
+    "shell": N_("Write shell completion and manual pages."),
+}
+"""What each does, in a line. The list of commands is made of it, so that none is loaded for it."""
 # One name is a keyword of Python, and one has a hyphen.
 MODULES = {"import": "import_", "admin-link": "admin_link"}
 
@@ -30,6 +48,19 @@ class _Commands(translated.TranslatedGroup):
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(COMMANDS)
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section(_("Commands")):
+            formatter.write_dl([(name, _(about)) for name, about in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        names = [
+            CompletionItem(name, help=_(about))
+            for name, about in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        # Without the commands of a group, which click would load.
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
@@ -46,7 +77,7 @@ class _Commands(translated.TranslatedGroup):
             return super().resolve_command(ctx, args)
         except click.NoSuchCommand as error:
             name = error.command_name
-            raise click.NoSuchCommand(name, possibilities=COMMANDS, ctx=ctx) from None
+            raise click.NoSuchCommand(name, possibilities=[*COMMANDS], ctx=ctx) from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,12 +1,22 @@
 """The command line: what one sees of a command that did its work, or could not."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from flask10x.commands import main
+from flask10x.commands.translated import columns
 from flask10x.config.settings import process_user
+from flask10x.translation import translation
+
+COMPLETION = {
+    "_FLASK10X_COMPLETE": "bash_complete",
+    "COMP_WORDS": "flask10x exp",
+    "COMP_CWORD": "1",
+}
 
 
 @pytest.fixture
@@ -33,6 +43,28 @@ def test_a_list_of_commands_has_whole_sentences(
     entries = re.findall(r"^  [a-z-]+ +(\S.*(?:\n   .*)*)", commands, re.MULTILINE)
     assert len(entries) > 1
     assert [entry for entry in entries if not entry.endswith(".")] == []
+
+
+def test_what_each_command_does_fits_its_line() -> None:
+    room = 80 - 2 - len("admin-link") - 2 - 2
+    ja = translation("ja")
+    texts = [text for about in main.COMMANDS.values() for text in (about, ja(about))]
+    assert [text for text in texts if columns(text) > room] == []
+
+
+@pytest.mark.parametrize("environ", [{}, COMPLETION], ids=["help", "completion"])
+def test_the_list_of_commands_loads_none(environ: dict[str, str]) -> None:
+    program = (
+        "import atexit, sys; from flask10x.commands.main import main\n"
+        "atexit.register(lambda: print(*sys.modules, sep='\\n', file=sys.stderr))\n"
+        "main(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", program, *([] if environ else ["--help"])]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    assert "export" in done.stdout
+    loaded = {name for name in done.stderr.splitlines() if name.startswith("flask10x.commands.")}
+    assert loaded == {"flask10x.commands.main", "flask10x.commands.translated"}
+    assert "sqlalchemy" not in done.stderr
 
 
 def test_migrate_says_which_database_is_at_which_version(
