@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,8 @@ class Inspection:
 FileId = tuple[int, int]
 """Device and inode."""
 DESCRIPTORS = Path("/proc/self/fd")
+# Looks, of which there is one a second; each descriptor takes three calls of the system.
+LOOK_THROUGH_EVERY = 60
 # The suffix that the kernel adds to the name of a deleted file.
 DELETED = " (deleted)"
 
@@ -190,12 +193,20 @@ class OpenFiles:
         files = [database, beside(database, WAL), beside(database, SHARED_MEMORY)]
         self._names = {str(path): path for path in files}
         self._held: dict[FileId, Path] = {}
+        self._in_place: list[FileId | None] = []
+        self._looks = count(1)
 
     def lost(self) -> str:
         """Return which of them has lost its name; empty while all are in place.
 
-        A renamed file is recognised if it was seen before under its name.
+        A renamed file is recognised if it was seen before under its name. While the names lead to
+        the same files, so do the descriptors; they are looked through now and then all the same,
+        because a file can be away and back between two looks.
         """
+        named = [_id_of(path) for path in self._names.values()]
+        if named == self._in_place and next(self._looks) % LOOK_THROUGH_EVERY:
+            return ""
+        self._in_place = []
         self._held = dict(self._descriptors())
         for file_id, path in self._held.items():
             try:
@@ -207,6 +218,9 @@ class OpenFiles:
                 continue
             if (status.st_dev, status.st_ino) != file_id:
                 return f"{path} was replaced by another file while in use"
+        # A file that no connection has opened yet is looked for again.
+        if {*self._names.values()} == {*self._held.values()}:
+            self._in_place = named
         return ""
 
     def _descriptors(self) -> Iterator[tuple[FileId, Path]]:
@@ -221,6 +235,15 @@ class OpenFiles:
                     path = self._names.get(str(target).removesuffix(DELETED))
                     if path := path or self._held.get(file_id):
                         yield file_id, path
+
+
+def _id_of(path: Path) -> FileId | None:
+    """Return the file of this name; None if there is none, or its disk does not answer."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 # Only needed while the first connection after a crash recovers the WAL; writers do not block it.

@@ -293,6 +293,24 @@ def test_other_files_in_place_are_no_matter(database: Database) -> None:
     assert files.lost() == ""
 
 
+@pytest.mark.usefixtures("database")
+def test_a_file_that_was_away_between_two_looks_is_found_within_a_minute(
+    database: Database,
+) -> None:
+    files, path = OpenFiles(database.path), database.path
+    with closing(sqlite3.connect(path)) as held:
+        held.execute("SELECT * FROM counters").fetchall()
+        assert files.lost() == ""
+        away = path.rename(path.with_name("away"))
+        shutil.copy(away, path)
+        with closing(sqlite3.connect(path)) as foreign:
+            foreign.execute("SELECT * FROM counters").fetchall()
+            path.unlink()
+            away.rename(path)
+            found = [files.lost() for _second in range(60)]
+    assert {*found} == {"", f"{path} was replaced by another file while in use"}
+
+
 def test_a_folder_that_does_not_answer_proves_nothing(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
