@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import cached_property
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -114,6 +115,8 @@ LACKING = 0.1
 # So many buckets before and after say what is usual: enough to outvote a gap, few enough to follow
 # a sender whose pace was changed.
 NEIGHBOURS = 8
+# Fewer do not show what was usual.
+LEAST_PACES = 2
 
 
 @dataclass(slots=True)
@@ -165,6 +168,36 @@ class Line:
     def places(self) -> list[int]:
         """The places of its buckets, in the order of time."""
         return sorted(self.buckets)
+
+
+def gaps_before(line: Line, window: Window, *, has_begun: bool) -> list[int]:
+    """Return the numbers of the line's buckets that come after a gap, 0 for the first.
+
+    A gap is at least three times as long as the time between two values was around it; before and
+    after it, the slower counts. The first bucket has one only where the line `has_begun` before the
+    window.
+    """
+    places, starts = line.places, window.starts
+    # The time for each value of a bucket, up to the next bucket.
+    paces = [
+        (starts[later] - starts[place]) / line.buckets[place].count
+        for place, later in pairwise(places)
+    ]
+
+    def is_gap(number: int, empty_ms: int) -> bool:
+        before = paces[max(0, number - 1 - NEIGHBOURS) : max(0, number - 1)]
+        sides = before, paces[number : number + NEIGHBOURS]
+        usual_ms = [median(side) for side in sides if len(side) >= LEAST_PACES]
+        if not usual_ms and line.interval_ms is not None:
+            usual_ms = [line.interval_ms]
+        return bool(usual_ms) and empty_ms >= GAP_INTERVALS * max(usual_ms)
+
+    late = [0] * (has_begun and is_gap(0, starts[places[0]] - window.first_ms))
+    return late + [
+        number
+        for number, (place, later) in enumerate(pairwise(places), 1)
+        if later > place + 1 and is_gap(number, starts[later] - starts[place + 1])
+    ]
 
 
 def partial_places(line: Line, window: Window, now_ms: int | None) -> list[int]:

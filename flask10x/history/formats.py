@@ -9,7 +9,7 @@ from itertools import pairwise
 from operator import sub
 from typing import Any
 
-from flask10x.history.buckets import Bucket, Line, Window, partial_places
+from flask10x.history.buckets import Bucket, Line, Window, gaps_before, partial_places
 from flask10x.history.charts import Chart
 from flask10x.history.pages import Row, derived_values
 from flask10x.history.query import Query
@@ -143,7 +143,7 @@ def chart_object(
         "source": chart.source,
         "readings": chart.readings,
         "series": [
-            {**_line_object(line, window, now_ms), "has_begun": line.names in begun}
+            _line_object(line, window, now_ms, has_begun=line.names in begun)
             for line in chart.lines
             if window
         ],
@@ -158,7 +158,9 @@ def _averages(buckets: Sequence[Bucket], unit: str) -> list[float | None]:
     return [*all_shortened([bucket.total / bucket.count for bucket in buckets], unit)]
 
 
-def _line_object(line: Line, window: Window, now_ms: int | None) -> dict[str, object]:
+def _line_object(
+    line: Line, window: Window, now_ms: int | None, *, has_begun: bool
+) -> dict[str, object]:
     places, starts, unit = line.places, window.starts, line.measurement.unit
     buckets = [line.buckets[place] for place in places]
     partial = {*partial_places(line, window, now_ms)}
@@ -175,6 +177,8 @@ def _line_object(line: Line, window: Window, now_ms: int | None) -> dict[str, ob
         "max": [bucket.maximum for bucket in buckets],
         "count": [bucket.count for bucket in buckets],
         "partial": [number for number, place in enumerate(places) if place in partial],
+        "has_begun": has_begun,
+        "gaps": gaps_before(line, window, has_begun=has_begun),
     }
 
 

@@ -103,11 +103,12 @@ def test_gaps_reach_from_the_last_bucket_to_the_next_and_never_beyond_now(browse
     browser.open("/")
     script = "import('/static/gaps.js').then(({ gapsOf }) => gapsOf(...arguments[0]))"
     answer = {"bucket_ms": 60, "from_ms": 0, "to_ms": 2000}
-    series = {"gap_ms": 180, "times_ms": [120, 180, 420, 840]}
+    series = {"gap_ms": 180, "gaps": [2, 3], "times_ms": [120, 180, 420, 840]}
     assert browser.promise(script, [series, answer, 1000]) == [[240, 420], [480, 840]]
     assert browser.promise(script, [series, answer, 1080])[-1] == [900, 1080]
-    assert browser.promise(script, [series | {"gap_ms": None}, answer, 1080]) == []
-    late = series | {"times_ms": [300]}
+    unknown = series | {"gap_ms": None, "gaps": []}
+    assert browser.promise(script, [unknown, answer, 1080]) == []
+    late = series | {"times_ms": [300], "gaps": [0]}
     assert browser.promise(script, [late, answer, 400]) == [[0, 300]]
 
 

@@ -164,7 +164,7 @@ def test_a_line_that_is_switched_off_stays_off(browser: Browser) -> None:
 def test_lines_break_at_gaps_and_lone_points_are_marked(browser: Browser) -> None:
     browser.open(DAY, charts=QUANTITIES)
     series = {
-        "gap_ms": 180,
+        "gaps": [3],
         "times_ms": [0, 60, 120, 420, 480],
         "avg": [1, 2, 3, 4, 5],
         "min": [0, 1, 2, 3, 4],
@@ -179,8 +179,8 @@ def test_lines_break_at_gaps_and_lone_points_are_marked(browser: Browser) -> Non
     # The outermost buckets reach beyond the range, their places don't.
     cut = answer | {"from_ms": 40, "to_ms": 490}
     assert browser.promise(script, [series, cut])[0] == [40, 90, 150, 210, 450, 490]
-    # One bucket less, and the readings may lie closer than three intervals.
-    nearer = series | {"times_ms": [0, 60, 120, 300, 360]}
+    # Two buckets that are apart without a gap are joined.
+    nearer = series | {"gaps": [], "times_ms": [0, 60, 120, 300, 360]}
     assert None not in browser.promise(script, [nearer, answer])[1]
     lonely = "import('/static/lines.js').then((lines) => lines.lonely(arguments[0]))"
     assert browser.promise(lonely, [1, None, 2, None, 3, 4, None, 5]) == [0, 2, 7]
@@ -199,6 +199,7 @@ SPIKE: dict[str, Any] = {
             "quantity": "pressure",
             "unit": "hPa",
             "gap_ms": 600_000_000,
+            "gaps": [],
             "times_ms": [0, 144_000_000, 288_000_000],
             "avg": [998, 999, 1013],
             "min": [997, 998, 1013],

@@ -306,8 +306,6 @@ def test_hatching_begins_with_the_first_reading(browser: Browser) -> None:
     assert "Attic above the children's room: lowest" in browser.attribute(".plot", "aria-label")
     assert "no data" not in browser.attribute(".plot", "aria-label")
     assert "Hatched" not in browser.about
-    script = "import('/static/gaps.js').then(({ gapsOf }) => arguments[0].map((has_begun) => gapsOf({ has_begun, gap_ms: 50, times_ms: [300] }, { from_ms: 0, to_ms: 400, bucket_ms: 60 }, 400)))"  # noqa: E501
-    assert browser.promise(script, [False, True]) == [[], [[0, 300]]]
 
 
 def test_what_is_compared_is_neutral_and_in_the_legend(browser: Browser) -> None:

@@ -70,6 +70,7 @@ ANSWER: dict[str, Any] = {
             "quantity": "temperature",
             "unit": "°C",
             "gap_ms": 10 * DAY_MS,
+            "gaps": [],
             "times_ms": [day * DAY_MS for day in range(20)],
             "avg": [20 + day % 5 for day in range(20)],
             "min": [20 + day % 5 for day in range(20)],
@@ -117,7 +118,7 @@ def test_a_bucket_that_is_not_whole_has_a_line_of_its_own(browser: Browser) -> N
     answer = {"bucket_ms": 60, "from_ms": 0, "to_ms": 300}
     times = [0, 60, 120, 180]
     values = [1, 2, 3, 4]
-    series = {"times_ms": times, "partial": [3]} | line(list(values)) | {"gap_ms": 180}
+    series = {"times_ms": times, "partial": [3]} | line(list(values)) | {"gaps": []}
     _, whole, _, _, pale = browser.promise(script, [series, answer])
     assert whole == [1, 2, 3, None]
     # From the last whole one on, so that it is joined.

@@ -84,6 +84,7 @@ def test_the_answer(client: FlaskClient) -> None:
             shared
             | {
                 "measurement": "co2",
+                "gaps": [],
                 "quantity": "co2",
                 "unit": "ppm",
                 "times_ms": times,
@@ -96,6 +97,7 @@ def test_the_answer(client: FlaskClient) -> None:
             shared
             | {
                 "measurement": "gas_resistance",
+                "gaps": [],
                 "quantity": "gas_resistance",
                 "unit": "Ω",
                 "times_ms": times,
@@ -146,6 +148,7 @@ def test_the_page_gets_the_same_packed(client: FlaskClient) -> None:
         "above": [100, 0, 0],
         "partial": [2],
         "has_begun": False,
+        "gaps": [],
     }
     assert answer.get_json() | {"series": []} == plain.get_json() | {"series": []}
 

@@ -1,10 +1,10 @@
-"""Which buckets of a line are not whole: cut, begun late, thinned by a gap."""
+"""Which buckets of a line are not whole, and which come after a gap."""
 
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from flask10x.history.buckets import Bucket, Line, Window, partial_places
+from flask10x.history.buckets import Bucket, Line, Window, gaps_before, partial_places
 from flask10x.history.local_time import BY_NAME
 from flask10x.readings.stations import BUILT_IN
 
@@ -81,3 +81,48 @@ def test_narrow_buckets_lack_nothing_by_jitter() -> None:
     window = Window(MIDNIGHT, MIDNIGHT + 40 * MINUTE - 1, BY_NAME["1m"], TOKYO)
     counts = {place: 2 + place % 3 for place in range(40)}
     assert partial_places(line(counts, 20_000), window, None) == []
+
+
+def five_minutes(buckets: int) -> Window:
+    return Window(MIDNIGHT, MIDNIGHT + buckets * 5 * MINUTE - 1, BY_NAME["5m"], TOKYO)
+
+
+# Each ten minutes for a hundred, then each minute; and the other way round, then each hour.
+FASTER = dict.fromkeys(range(0, 20, 2), 1) | dict.fromkeys(range(20, 40), 5)
+SLOWER = dict.fromkeys(range(20), 5) | dict.fromkeys(range(20, 140, 12), 1)
+
+
+@pytest.mark.parametrize(
+    ("counts", "lost", "interval_ms", "gaps"),
+    [
+        (FASTER, (), MINUTE, []),
+        # Two readings of the slow ones are no gap, four are: fifty minutes without one.
+        (FASTER, (8, 10), MINUTE, []),
+        (FASTER, (6, 8, 10, 12), MINUTE, [3]),
+        (FASTER, (30,), MINUTE, [20]),
+        (SLOWER, (), HOUR, []),
+        # Twenty minutes without one of the fast ones, an hour later one of the slow ones.
+        (SLOWER, (5, 6, 7, 8), HOUR, [5]),
+        (SLOWER, (56,), HOUR, []),
+        (SLOWER, (56, 68, 80), HOUR, [23]),
+    ],
+)
+def test_a_gap_is_judged_by_the_rhythm_of_then(
+    counts: dict[int, int], lost: tuple[int, ...], interval_ms: int, gaps: list[int]
+) -> None:
+    left = {place: count for place, count in counts.items() if place not in lost}
+    assert gaps_before(line(left, interval_ms), five_minutes(140), has_begun=True) == gaps
+
+
+def test_the_first_bucket_comes_after_a_gap_where_the_line_was_there_before() -> None:
+    late = line(dict.fromkeys(range(6, 40), 5))
+    assert gaps_before(late, five_minutes(40), has_begun=True) == [0]
+    assert gaps_before(late, five_minutes(40), has_begun=False) == []
+
+
+@pytest.mark.parametrize(("interval_ms", "gaps"), [(None, []), (MINUTE, [1]), (HOUR, [])])
+def test_few_values_are_judged_by_the_usual_interval(
+    interval_ms: int | None, gaps: list[int]
+) -> None:
+    few = line({0: 1, 10: 1, 11: 1}, interval_ms)
+    assert gaps_before(few, five_minutes(40), has_begun=False) == gaps

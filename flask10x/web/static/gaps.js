@@ -5,15 +5,13 @@ import { endOf, isShown } from "./lines.js";
 const HATCH_PIXELS = 7;
 const LANE_PIXELS = 6;
 
-/** Spans `[fromMs, toMs]` of the range in which a series has nothing, its ends included; none after now, and none
- * before the first reading that there ever was. */
-export function gapsOf(series, answer, nowMs) {
-  const untilMs = Math.min(answer.to_ms, nowMs);
-  // Like `withGaps`: each span is empty from its first to its last moment.
-  const before = series.has_begun === false ? Infinity : answer.from_ms;
-  const ends = [before, ...series.times_ms.map((time) => endOf(time, answer))];
-  const starts = [...series.times_ms, untilMs];
-  return ends.map((end, i) => [end, starts[i]]).filter(([from, to]) => series.gap_ms && to - from >= series.gap_ms);
+/** Spans `[fromMs, toMs]` of the range in which a series has nothing, its ends included; none after now. Those before
+ * its buckets are judged by the server, the one behind the last by how often the station sends at the end. */
+export function gapsOf({ times_ms: times, gaps, gap_ms: gapMs }, answer, nowMs) {
+  // Each span is empty from its first to its last moment.
+  const endBefore = (i) => (i ? endOf(times[i - 1], answer) : answer.from_ms);
+  const last = [endBefore(times.length), Math.min(answer.to_ms, nowMs)];
+  return [...gaps.map((i) => [endBefore(i), times[i]]), ...(gapMs && last[1] - last[0] >= gapMs ? [last] : [])];
 }
 
 /** How many pixels the lanes of the gaps need below the chart. */

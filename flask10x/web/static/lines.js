@@ -33,7 +33,7 @@ export function withSilent(series, isAsked) {
   const empty = Object.entries(silentLines()).flatMap(([endpoint, columns]) =>
     Object.entries(columns).flatMap(([measurement, quantity]) => {
       const like = series.find((one) => one.quantity === quantity);
-      const line = { endpoint, measurement, quantity, unit: like?.unit, gap_ms: 1, times_ms: [], min: [], avg: [], max: [] };
+      const line = { endpoint, measurement, quantity, unit: like?.unit, gap_ms: 1, gaps: [], times_ms: [], min: [], avg: [], max: [] };
       return like && usualOf(line) && isAsked(line) && !series.some((one) => idOf(one) === idOf(line)) ? [line] : [];
     }),
   );
@@ -135,30 +135,31 @@ export function placeOf(startMs, answer) {
   return Math.min(answer.to_ms, Math.max(answer.from_ms, (startMs + endOf(startMs, answer)) / 2));
 }
 
-/** The bucket of a series that is nearest to a time, but no further away than a gap; null for none. */
-export function nearestTo({ times_ms: times, gap_ms: gap }, time, answer) {
+/** The bucket of a series that is nearest to a time, if its line goes on to there or is no further away than a gap; null
+ * for none. */
+export function nearestTo({ times_ms: times, gaps, gap_ms: gap }, time, answer) {
   const away = (i) => Math.abs(placeOf(times[i], answer) - time);
   let nearest = 0;
   times.forEach((_, i) => {
     if (away(i) < away(nearest)) nearest = i;
   });
-  return away(nearest) <= Math.max(answer.bucket_ms, gap ?? answer.bucket_ms) ? nearest : null;
+  const later = time > placeOf(times[nearest], answer) ? nearest + 1 : nearest;
+  const isOnLine = later > 0 && later < times.length && !gaps.includes(later);
+  return isOnLine || away(nearest) <= Math.max(answer.bucket_ms, gap ?? answer.bucket_ms) ? nearest : null;
 }
 
 /** Times, averages, minima, maxima of one series, and the averages of buckets that are not whole, with those beside
  * them: these are drawn pale. Nulls in the first bucket of each gap. */
 export function withGaps(series, answer) {
   const bucketMs = answer.bucket_ms;
-  const gapMs = series.gap_ms ?? Infinity;
+  const gaps = new Set(series.gaps);
   const partial = new Set(series.partial);
   const columns = [[], [], [], [], []];
   const push = (...values) => columns.forEach((column, place) => column.push(values[place]));
   // A cursor needs times.
   if (!series.times_ms.length) for (const time of [answer.from_ms, answer.to_ms]) push(time, null, null, null, null);
   series.times_ms.forEach((time, i) => {
-    const end = i ? endOf(series.times_ms[i - 1], answer) : null;
-    // Two buckets apart says only that the readings lie between one and three buckets apart.
-    if (i && time - end >= gapMs) push(end + bucketMs / 2, null, null, null, null);
+    if (i && gaps.has(i)) push(endOf(series.times_ms[i - 1], answer) + bucketMs / 2, null, null, null, null);
     const average = series.avg[i];
     const isBeside = partial.has(i - 1) || partial.has(i) || partial.has(i + 1);
     push(placeOf(time, answer), partial.has(i) ? null : average, series.min[i], series.max[i], isBeside ? average : null);
