@@ -224,10 +224,22 @@ def test_lines_are_solid_where_colours_tell_them_apart(browser: Browser, media: 
         browser.wait(lambda: set(browser.script(DASHES)) == {""}, "solid again")
 
 
+# How wide lines were drawn.
+WIDTHS = """
+window.widths = [];
+const { stroke } = CanvasRenderingContext2D.prototype;
+CanvasRenderingContext2D.prototype.stroke = function (...path) {
+  if (path.length) window.widths.push(this.lineWidth);
+  return stroke.apply(this, path);
+};
+"""
+
+
 def test_of_many_lines_only_that_at_the_cursor_shows_its_range(browser: Browser) -> None:
-    with browser.before_scripts(STILL):
+    with browser.before_scripts(STILL + WIDTHS):
         browser.open("/history?from=-7d&together=1&lang=en", charts=CHARTS)
     before = browser.script(PICTURES)
+    assert 1 not in browser.script("return window.widths.splice(0)")
     overs = browser.all("#plots .u-over")
     # Two lines, whose ranges are always there; then four.
     ActionChains(browser.driver).move_to_element(overs[1]).perform()
@@ -237,8 +249,11 @@ def test_of_many_lines_only_that_at_the_cursor_shows_its_range(browser: Browser)
     browser.wait(lambda: browser.script(PICTURES)[3] != before[3], "a range")
     after = browser.script(PICTURES)
     assert [a == b for a, b in zip(after, before, strict=True)].count(False) == 1
+    # The others step back.
+    assert {1, 2} < set(browser.script("return window.widths.splice(0)"))
     ActionChains(browser.driver).move_to_element(browser.one(".name")).perform()
     browser.wait(lambda: browser.script(PICTURES) == before, "as before")
+    assert 1 not in browser.script("return window.widths.splice(0)")
     # The names of the legend, by keys, too.
     button = browser.all("#plots .chart")[3].find_element("css selector", ".keys button")
     browser.script("arguments[0].focus()", button)

@@ -16,7 +16,7 @@ export function textOf(value, unit) {
 }
 
 /** The same without zeros behind the point, as people write a limit: `25°C`. */
-export const briefly = (value, unit) => textOf(value, unit).replace(/\.0+(?=\D*$)/, "");
+export const briefly = (value, unit) => textOf(value, unit).replace(/(?:(\.\d*[1-9])|\.)0+(?=\D*$)/, "$1");
 
 /** The same without its unit. */
 export function numberOf(value, unit) {

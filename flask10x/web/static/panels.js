@@ -30,11 +30,8 @@ export class Panels {
     const about = make("span", { className: "about-panels" });
     about.append(make("small", { className: "quiet", textContent: t("Each panel spans {span}.", { span: briefly(span, group[0].unit) }) }));
     const key = this.plots.flatMap((plot) => plot.layers.flatMap((layer) => layer.key ?? []))[0];
-    const keys = make("ul", { className: "keys" });
-    if (key) {
-      keys.append(keyOf(key));
-      about.append(keys);
-    }
+    if (key) about.append(make("ul", { className: "keys" }));
+    if (key) about.lastChild.append(keyOf(key));
     caption.append(titleOf(group), about, waysOf(false));
     this.figure = make("figure", { className: "chart panels" });
     this.figure.append(caption, ...this.plots.map((plot) => plot.figure));
@@ -74,8 +71,8 @@ class Panel extends Plot {
     const values = make("li", { className: "now" });
     values.append(this.now, " ", this.past);
     // What a heading needs at most, so that nothing in it moves.
-    const texts = [...series.min, ...series.max].map((value) => numberOf(value, this.unit));
-    const wide = widthOf([...new Set([...texts, this.isSilent ? t("silent") : ""])], HEAD_FONT) + 1;
+    const ends = [least(series.min), greatest(series.max), ...(this.ends() ?? [])];
+    const wide = widthOf([...ends.map((value) => numberOf(value, this.unit)), this.isSilent ? t("silent") : ""], HEAD_FONT) + 1;
     this.now.style.width = `${wide}px`;
     this.past.style.width = this.layers.some(({ pastAt }) => pastAt) ? `${wide}px` : "0";
     const name = this.key(series, 0, endNameOf(series, group));

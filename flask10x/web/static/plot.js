@@ -36,6 +36,8 @@ const PLAIN_GRID_PERCENT = 20;
 const LEAD_PIXELS = 12;
 const WORDS_PIXELS = 64;
 const NAMES_PART = 0.2;
+const WIDTH_PIXELS = 2;
+const THIN_PIXELS = 1;
 // A range of each of more lines would hide the others.
 const MOST_RANGES = 2;
 
@@ -277,6 +279,11 @@ export class Plot {
     // A name that has the focus loses it when its chart is taken away.
     if (this.isGone || place === (this.at ?? null)) return;
     this.at = place;
+    // Of many lines the one at the cursor has its range, the others step back.
+    this.group.forEach((_, other) => {
+      const width = place === null || this.#showsRange(other) ? WIDTH_PIXELS : THIN_PIXELS;
+      for (const column of [columnOf(other), columnOf(other) + COLUMNS - 1]) this.chart.series[column].width = width;
+    });
     this.chart.redraw(false, false);
   }
 
@@ -487,7 +494,7 @@ function columns({ colour, dash, pale }) {
   const isolated = (chart, place, show) => (show ? null : lonely(chart.data[place]));
   // Between two buckets that are not whole, one that is has pale lines to both.
   const alone = (chart, place, show) => isolated(chart, place, show)?.filter((i) => typeof chart.data[place + COLUMNS - 1][i] !== "number") ?? null;
-  const average = (stroke, filter) => ({ stroke, width: 2, dash, points: { show: false, size: 5, fill: stroke, filter } });
+  const average = (stroke, filter) => ({ stroke, width: WIDTH_PIXELS, dash, points: { show: false, size: 5, fill: stroke, filter } });
   const edge = { stroke: "transparent", width: 0, points: { show: false } };
   return [average(colour, alone), edge, edge, average(pale, isolated)];
 }
