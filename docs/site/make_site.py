@@ -10,6 +10,7 @@ from pathlib import Path
 from built import check_links, write_search
 from navigation import HERE, LANGUAGES, SiteError, check
 from sources import FILES, Sources
+from wording import check_wording
 
 
 def main() -> int:
@@ -26,6 +27,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory() as work:
             check(root / "docs")
+            check_wording(root)
             links = build(root, out, Path(work).resolve())
     except SiteError as error:
         print(error, file=sys.stderr)

@@ -183,6 +183,62 @@ def test_a_lost_link_is_refused(copy: Path) -> None:
     assert refusal_of(copy) == ("docs/ja/howto/port.md:3: there is no ../reference/lost.md\n")
 
 
+WORDED = """# What is stored
+
+The page
+says `what` it
+has. <!-- It says. -->
+
+| a cell | Where there is a net, it is none |
+|---|---|
+
+```text
+says
+```
+
+- The value is that of [the last one](a.md)! What now?
+- """
+# By line; a sentence has 31 words.
+FOUND = {
+    "says, said": [3],
+    "what ... as a noun": [1],
+    "that of, those of": [14],
+    "one that": [],
+    "is no, none": [7],
+    "where there is": [7],
+    "else,": [],
+    "meanwhile": [],
+    "over 30 words": [15],
+}
+
+
+def test_patterns_are_counted_in_sentences_and_cells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(DOCS / "site"))
+    wording = importlib.import_module("wording")
+    page = tmp_path / "page.md"
+    page.write_text(f"{WORDED}{'word ' * 30}word.\n- {'word ' * 30}\n", encoding="utf-8")
+
+    written = list(wording.sentences(tmp_path, page))
+
+    assert {
+        name: [each.line for each in written if pattern.search(each.text)]
+        for name, pattern in wording.PATTERNS.items()
+    } == FOUND
+
+
+def test_a_pattern_above_its_count_is_refused(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS / "site"))
+    most = importlib.import_module("wording").MOST["meanwhile"]
+    (copy / "README.md").unlink()
+    (copy / "README.md").write_text("It waits meanwhile.\n\n" * (most + 1), encoding="utf-8")
+
+    refusal = refusal_of(copy)
+    assert '"meanwhile": ' in refusal
+    assert "README.md:1: It waits meanwhile.\n" in refusal
+
+
 @pytest.mark.skipif(
     importlib.util.find_spec("sphinx") is None, reason="there is no Sphinx: make docs"
 )
