@@ -166,7 +166,11 @@ def _import(
     try:
         with progress(file.name, size(file)) as advance:
             outcome = import_file(config, database, file, options, advance)
-    except (Flask10xError, OSError, DBAPIError) as error:
+    except (Flask10xError, OSError, DBAPIError, KeyboardInterrupt) as error:
+        for note in getattr(error, "__notes__", ()):
+            click.echo(note)
+        if isinstance(error, KeyboardInterrupt):
+            raise
         reason = str(error)
         if isinstance(error, OSError):
             reason = f"{error.strerror}: {error.filename or file}"

@@ -206,21 +206,29 @@ def import_file(
 
     Raises ImportRefused when this is no file of the station, and OSError, LockTimeout or
     sqlalchemy.exc.DBAPIError; what was stored before stays, and the next run goes on from there.
+    A note of the error then has the number of rows, in words; so has one of a KeyboardInterrupt.
     """
     running = _Import(settings, database, path, options)
     layout, station = running.layout, running.station
     stored = present = elsewhere = minus_zeros = 0
     spans = list[tuple[int, int]]()
     with RejectedRows(path, settings.csv_dir) as rejected:
-        for block, start, end in running.blocks(rejected, advance):
-            if not block.rows:
-                continue
-            new = running.store(block, start, end)
-            stored, present = stored + new, present + len(block.rows) - new
-            elsewhere += new if end > running.same_bytes else 0
-            minus_zeros += block.minus_zeros
-            times = [row[1] for row in block.rows]
-            spans.append((min(times), max(times)))
+        try:
+            for block, start, end in running.blocks(rejected, advance):
+                if not block.rows:
+                    continue
+                new = running.store(block, start, end)
+                stored, present = stored + new, present + len(block.rows) - new
+                elsewhere += new if end > running.same_bytes else 0
+                minus_zeros += block.minus_zeros
+                times = [row[1] for row in block.rows]
+                spans.append((min(times), max(times)))
+        except BaseException as error:
+            if stored and not options.dry_run:
+                # A Ctrl+C may come between a commit and its count.
+                text = _("{file}: stopped before its end; at least {rows} stored, which stay")
+                error.add_note(text.format(file=path.name, rows=amount(stored, "row")))
+            raise
     place = ""
     if elsewhere:
         # The station's CSV file does not have them.

@@ -24,6 +24,8 @@ from flask10x.database.database import Database
 from flask10x.database.paths import database_path, shown_name
 from flask10x.errors import LockTimeout
 from flask10x.history import days, rollups
+from flask10x.importing import old_file
+from flask10x.importing.importer import _Import
 from flask10x.readings.stations import BUILT_IN
 from flask10x.runtime.rollup_schedule import Follower
 from flask10x.system.locks import FairLock, FileLock, lock_path
@@ -349,6 +351,44 @@ def test_a_file_that_fails_does_not_keep_the_others_from_being_imported(
     result = run_import(settings, "--endpoint", "outside", other)
     assert result.returncode == 2
     assert "there is no 'outside'; there are: data, data2, data3, data4" in result.stderr
+
+
+@pytest.mark.parametrize("is_interrupted", [False, True])
+def test_a_file_that_stops_before_its_end_says_what_was_stored(
+    settings: Settings,
+    database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_interrupted: bool,
+) -> None:
+    # Two rows.
+    monkeypatch.setattr(old_file, "BLOCK_BYTES", 60)
+    rows = [f"2025-08-24 10:46:4{second},1.0,2.0" for second in range(6)]
+    other_header = "current_time,Tempereture,Pressure"
+    path = write(tmp_path / NAME, *rows, *([] if is_interrupted else [other_header]), ROW)
+    if is_interrupted:
+        store = _Import.store
+        blocks = iter(range(3))
+
+        def interrupt(*arguments: Any) -> int:
+            if next(blocks, None) is None:
+                raise KeyboardInterrupt
+            return store(*arguments)
+
+        monkeypatch.setattr(_Import, "store", interrupt)
+    result = CliRunner().invoke(group, ["import", str(path)], env=environment(settings))
+    assert result.exit_code == 1
+    assert result.stdout == (
+        "PicodataX.csv: stopped before its end; at least 6 rows stored, which stay\n"
+    )
+    assert ("Aborted!" if is_interrupted else "line 8 is another header") in result.stderr
+    assert count(database) == 6
+    # Once more: nothing new is stored before it stops.
+    monkeypatch.undo()
+    again = run_import(settings, path)
+    assert again.stdout == (
+        "PicodataX.csv: 7 rows read, 1 stored, 6 present, 0 rejected\n" if is_interrupted else ""
+    )
 
 
 def test_each_file_has_a_station_and_columns_of_its_own(

@@ -628,7 +628,11 @@ def test_a_command_that_still_works_with_files_keeps_them(settings: Settings) ->
 def test_one_that_was_killed_is_said_to_be_so(client: FlaskClient, settings: Settings) -> None:
     ran(settings, "backup", 0)
     (settings.data_dir / "background" / STATUS).unlink()
-    assert "It was ended before it was done" in words(client.get("/setup/files").text)
+    assert "Nothing is half-done" in words(client.get("/setup/files").text)
+    ran(settings, "import", 0)
+    (settings.data_dir / "background" / STATUS).unlink()
+    text = words(client.get("/setup/files").text)
+    assert "Import: partly done It was ended before it was done. What it stored stays" in text
     (settings.data_dir / "background" / ABOUT).write_text("{")
     assert client.get("/setup/files").status_code == 200
 

@@ -587,13 +587,16 @@ def failed_backup(settings: Settings, known: Facts, t: Translation) -> tuple[int
 def outcome_of(run: Run, t: Translation) -> dict[str, Any]:
     """Return the state, lines and progress of a run, as pages show them."""
     mood = "running" if run.is_running else "good" if run.status == 0 else "wrong"
-    # An import writes a line for each file of which it stored the rows.
-    is_partial = mood == "wrong" and run.about.kind == "import" and run.output
+    # An import writes a line for each file of which it stored rows, if it isn't killed.
+    is_import = run.about.kind == "import"
+    is_partial = mood == "wrong" and is_import and (run.output or run.was_killed)
     if run.status == PARTLY_DONE_STATUS or is_partial:
         mood = "warn"
     # What was rejected has a link.
     errors = [line for line in _lines(run.errors) if not line.endswith(REJECTED_SUFFIX)]
-    if run.was_killed:
+    if run.was_killed and is_import:
+        errors.append(t("It was ended before it was done. What it stored stays; start it again."))
+    elif run.was_killed:
         errors.append(t("It was ended before it was done. Nothing is half-done; start it again."))
     is_seen, kind, progress = run.about.kind != "preview", run.about.kind, run.progress
     return {
