@@ -3,6 +3,7 @@
 Nothing here asks how the page is built, so that each test fails where its fault is.
 """
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -70,6 +71,7 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         service.start()
         start = now_ms() - HOURS * HOUR_MS
         insert_selected(service.database, (COLUMNS, READINGS.format(start=start)))
+        assert service.command("rollups", "--rebuild").returncode == 0
         yield service
 
 
@@ -106,6 +108,18 @@ def test_a_year_is_drawn_in_days_that_begin_at_midnight(page: Browser, width: in
         pairs = zip(drawn[name], plain[name], strict=True)
         assert max(abs(one - other) for one, other in pairs) <= 0.5, name
     page.resize(1280, 900)
+
+
+def test_a_year_tells_the_hours_above_a_limit(page: Browser) -> None:
+    # The average of each day is 23 degrees; one hour is 85.
+    page.open("/history?from=-365d&measurement=temperature&lang=en", charts=1)
+    (sentence,) = page.texts(".sentences li")
+    assert re.fullmatch(r"1 h above 28 ?°C, most on \d+ \w+ \(1 h\)\.", sentence)
+    # Behind the button with the i.
+    told = page.script("return document.querySelector('main').textContent")
+    assert "dark by the hours of a day above the limit" in told
+    page.open("/history?from=-30d&measurement=temperature&lang=en", charts=1)
+    assert page.texts(".sentences li") == []
 
 
 def test_one_wrong_value_flattens_nothing_and_is_described(page: Browser) -> None:

@@ -22,7 +22,7 @@ from flask10x.system import clock
 from flask10x.system.pace import Pace
 from flask10x.web import context, preferences, read_errors
 from flask10x.web.alerts import alerts_of_chart
-from flask10x.web.api.series import bands, compared_lines, nights
+from flask10x.web.api.series import bands, compared_lines, hours_above, nights
 from flask10x.web.files import download
 from flask10x.web.limits import DOWNLOADS_MAX
 from flask10x.web.notes import beside_chart
@@ -111,6 +111,7 @@ def as_series() -> Response:
             first_ms = charts.first_ms(view, query)
             begun = charts.begun_before(view, query, chart)
             removed_ms = charts.removed_ms(view, query, chart.window)
+            above = hours_above(view, query, chart) if is_packed else []
             marks = beside_chart(view, query, window, preferences.texts())
     except QueryTooLong:
         if behind is None:
@@ -124,6 +125,7 @@ def as_series() -> Response:
         "removed_ms": removed_ms,
         "alerts": alerts_of_chart(chart, store.settings, t),
         "bands": bands(chart.lines, t),
+        **({"hours_above": above} if is_packed else {}),
         "nights": nights(place, window.first_ms, until_ms) if place and window else None,
         # Of which averages derived values are computed.
         "derived_step": step,

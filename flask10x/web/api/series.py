@@ -1,12 +1,18 @@
-"""The bands, compared lines and nights that `/history/series` adds to the lines of a chart."""
+"""The bands, hours above them, compared lines and nights that `/history/series` adds to a chart."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from flask10x.config.readers import Place
 from flask10x.history.buckets import Line
+from flask10x.history.charts import Chart, has_rollups
 from flask10x.history.comparison import Comparison
+from flask10x.history.local_time import DAY
+from flask10x.history.period_tables import Limit, passed_of
+from flask10x.history.query import Query
+from flask10x.history.view import View
 from flask10x.readings.labels import band_name
 from flask10x.readings.times import DAY_MS, SECOND_MS, is_date
 from flask10x.translation import Translation
@@ -26,6 +32,55 @@ def bands(lines: Iterable[Line], t: Translation) -> list[dict[str, object]]:
         for line in lines
         for band in line.station.bands_of(line.measurement)
     ]
+
+
+# A shorter range shows its hours as they are; a day of a longer one is narrower than a pixel.
+STRIP_DAYS = range(60, 800)
+
+
+def hours_above(view: View, query: Query, chart: Chart) -> list[dict[str, object]]:
+    """Return the hours of each day above the lowest band of each line, if there are any.
+
+    An hour counts by its average. The list is empty for a range that is not in STRIP_DAYS, and
+    where only readings could tell.
+    """
+    window = chart.window
+    if window is None or (window.last_ms - window.first_ms) // DAY_MS not in STRIP_DAYS:
+        return []
+    days = replace(window, step=DAY)
+    if not has_rollups(view, query, days):
+        return []
+    strips: list[dict[str, object]] = []
+    for line in chart.lines:
+        endpoint, column = line.names
+        limits = [b.above for b in line.station.bands_of(line.measurement) if b.above is not None]
+        is_stored = query.raw and view.corrections.touches(endpoint, (column,))
+        if not limits or is_stored or column not in line.station.columns:
+            continue
+        limit = Limit(value=min(limits), above=True)
+        # Hours are read between the first and the last bucket that can have any.
+        high = [
+            place
+            for place in line.places
+            if (maximum := line.buckets[place].maximum) is not None and maximum > limit.value
+        ]
+        if not high:
+            continue
+        ends = [*window.starts, window.last_ms + 1]
+        part = replace(days, first_ms=ends[high[0]], last_ms=ends[high[-1] + 1] - 1)
+        passed = [(ms, hours) for ms, hours in passed_of(view, line.names, part, limit) if hours]
+        if passed:
+            starts, hours = zip(*passed, strict=True)
+            strips.append(
+                {
+                    "endpoint": endpoint,
+                    "measurement": column,
+                    "above": limit.value,
+                    "days_ms": starts,
+                    "hours": hours,
+                }
+            )
+    return strips
 
 
 def compared_lines(comparison: Comparison | None) -> dict[str, object] | None:

@@ -17,13 +17,13 @@ export function gapsOf({ times_ms: times, gaps, gap_ms: gapMs }, answer, nowMs) 
 /** How many pixels the lanes of the gaps need below the chart. */
 export const stripOf = (gaps) => (gaps.length === 1 ? 0 : LANE_PIXELS * gaps.filter((spans) => spans.length).length);
 
-/** Hatch the gaps: the whole height for a line alone, else below the chart a lane for each line that has any, so that
- * no other line is covered. */
-export function hatch(chart, gaps, styles) {
+/** Hatch the gaps: the whole height for a line alone, else below the chart, and so many pixels of other lanes, a lane for
+ * each line that has any, so that no other line is covered. */
+export function hatch(chart, gaps, styles, lanePixels) {
   const { ctx, bbox } = chart;
   const isAlone = gaps.length === 1;
   const lane = isAlone ? bbox.height : LANE_PIXELS * devicePixelRatio;
-  let top = isAlone ? bbox.top : bbox.top + bbox.height;
+  let top = isAlone ? bbox.top : bbox.top + bbox.height + lanePixels * devicePixelRatio;
   ctx.save();
   gaps.forEach((spans, place) => {
     if (!spans.length || !isShown(chart, place)) return;

@@ -8,6 +8,8 @@
 //                 place of its line in the group, -1 for none; `value` is the number with its unit
 //   range()       [low, high] that the axis of values has to show too, or null
 //   labels(chart) words beside the plot, each { text, colour, y }: `y` in pixels from the top of the plot
+//   lanePixels    how many pixels it draws below the plot
+//   sentences     texts above the plot
 //   key           { name, colour, dash }: what it draws, for the legend
 //   says          a text for the line above the charts, said once however many charts have it
 //   summary       what somebody who does not see the picture should know
@@ -20,9 +22,10 @@ import { bandsLayer } from "./bands.js";
 import { notesLayer } from "./notes.js";
 
 // What is drawn first lies behind the others. Those that many pages have nothing for are loaded by the first that has.
-const kinds = { nights: null, bands: bandsLayer, alerts: null, compare: null, notes: notesLayer };
+const kinds = { nights: null, bands: bandsLayer, hours: null, alerts: null, compare: null, notes: notesLayer };
 const LATER = {
   nights: ["nights", () => import("./nights.js").then((module) => module.nightsLayer)],
+  hours: ["hours_above", () => import("./hours.js").then((module) => module.hoursLayer)],
   alerts: ["alerts", () => import("./alerts.js").then((module) => module.alertsLayer)],
   compare: ["compared", () => import("./compare.js").then((module) => module.compareLayer)],
 };

@@ -76,9 +76,14 @@ export class Plot {
     this.data = aligned(group, answer);
     // What conditions leave out may well be there.
     this.gaps = group.map((series) => (isFiltered ? [] : gapsOf(series, answer, nowMs)));
+    this.lanePixels = layers.reduce((sum, { lanePixels = 0 }) => sum + lanePixels, 0);
     this.range = wideOf(answer);
     this.figure = this.frame();
-    this.figure.append(this.caption(), this.#canvas());
+    const sentences = layers.flatMap((layer) => layer.sentences ?? []).map((text) => make("li", { textContent: text }));
+    this.figure.append(this.caption());
+    if (sentences.length) this.figure.append(make("ul", { className: "quiet sentences" }));
+    if (sentences.length) this.figure.lastChild.append(...sentences);
+    this.figure.append(this.#canvas());
     this.tooltip = new Tooltip(this.figure);
     this.onZoom = onZoom;
   }
@@ -220,7 +225,7 @@ export class Plot {
     const { styles } = this;
     const [text, line, ink, ground] = ["--quiet", "--line", "--text", "--card"].map(colourOf);
     const axis = { stroke: text, font: FONT, grid: { stroke: paler(line, isPlain() ? PLAIN_GRID_PERCENT : GRID_PERCENT), width: 1 }, ticks: { stroke: line, width: 1, size: TICK_PIXELS } };
-    const strip = stripOf(this.gaps);
+    const strip = stripOf(this.gaps) + this.lanePixels;
     const mouse = (name) => [name, this.#ofMouse];
     const bind = { ...Object.fromEntries(["mousedown", "mousemove", "mouseup", "mouseleave"].map(mouse)), dblclick: () => null };
     return {
@@ -239,7 +244,7 @@ export class Plot {
       series: [{}, ...this.group.flatMap((_, place) => columns(styles[place]))],
       bands: this.group.map((_, place) => ({ series: [columnOf(place) + 2, columnOf(place) + 1], fill: () => (this.#showsRange(place) ? styles[place].band : "transparent") })),
       hooks: {
-        drawAxes: [...this.#drawn("under"), (chart) => hatch(chart, this.gaps, styles)],
+        drawAxes: [...this.#drawn("under"), (chart) => hatch(chart, this.gaps, styles, this.lanePixels)],
         draw: [(chart) => this.label(chart, ink, ground), ...this.#drawn("over"), (chart) => markSpikes(chart, this.#spikes(chart), this.unit, { text: ink, ground })],
         setCursor: [(chart) => this.#showValues(chart)],
         setSelect: [(chart) => this.#select(chart)],
@@ -253,7 +258,7 @@ export class Plot {
 
   /** How high the axis of times is. It never gets lower, so that nothing moves under fingers. */
   #foot(texts) {
-    const wanted = FOOT_PIXELS + stripOf(this.gaps) + (texts.some((text) => text.includes("\n")) ? LINE_PIXELS : 0);
+    const wanted = FOOT_PIXELS + stripOf(this.gaps) + this.lanePixels + (texts.some((text) => text.includes("\n")) ? LINE_PIXELS : 0);
     this.footPixels = Math.max(this.footPixels ?? 0, wanted);
     this.box.style.setProperty("--around", `${this.footPixels + TOP_PIXELS}px`);
     return this.footPixels;
