@@ -1,5 +1,6 @@
 """A newcomer with a browser imports a year of old CSV files, and takes a backup to a new house."""
 
+import shutil
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,9 +11,12 @@ import pytest
 
 from tests.browser.chromium import Browser, chromium
 from tests.browser.conftest import base_of, become_administrator, needs_browser
+from tests.browser.test_notifications import add_channel
 from tests.browser.test_setup import check_by_axe
 from tests.e2e.conftest import make_services
 from tests.e2e.service import Service, wait_until
+from tests.support.outside_faults import small_disk
+from tests.support.receiver import receiving
 
 pytestmark = pytest.mark.tools
 
@@ -53,7 +57,7 @@ document.dispatchEvent(new DragEvent("drop", { dataTransfer: files, cancelable: 
 def house(tmp_path: Path) -> Iterator[Service]:
     needs_browser()
     with make_services(tmp_path / "house") as make:
-        yield make(commit_interval_sec=0)
+        yield make(commit_interval_sec=0, notify_hosts="127.0.0.1")
 
 
 @pytest.fixture
@@ -180,6 +184,70 @@ def test_a_backup_is_made_and_restored_into_a_new_house(
         assert f"was restored from the backup {path.name}" in second.one(".part").text
         assert list(new.data_dir.glob("*.replaced-*"))
         new.check_integrity()
+
+
+def test_a_house_comes_back_from_a_stick_after_its_card_has_died(
+    house: Service, browser: Browser, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    written = {
+        "stations.toml": FREEZER + '[stations.data2]\nlabel = "Attic"\norder = 1\n',
+        "settings.toml": 'house_name = "Kita"\nplace = "43.06,141.35"\n',
+    }
+    for name, text in written.items():
+        (house.data_dir / name).write_text(text)
+    house.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: house.post("freezer", {"t": -18}).status == 200, DONE_WITHIN_SEC, "it is in")
+    become_administrator(house, browser)
+    with receiving() as receiver:
+        add_channel(browser, receiver)
+    browser.open("/setup/notifications/rule?kind=threshold&about=freezer.temperature&value=-10")
+    browser.one("button[value=save]").click()
+    rule = "a[href^='/setup/notifications/rule?name=freezer']"
+    browser.wait(lambda: browser.all(rule), "the rule is there")
+    with small_disk(tmp_path / "stick", "40m") as stick:
+        browser.open("/setup/files")
+        target = browser.one("input[name=backup_copy_dir]")
+        target.send_keys(str(stick / "flask10x"))
+        target.submit()
+        wait_until(lambda: said(browser, "read back"), DONE_WITHIN_SEC, "the stick is tried")
+        browser.one("form[action='/setup/files/backup'] button").click()
+        wait_until(lambda: said(browser, "copied to"), DONE_WITHIN_SEC, "it is on the stick")
+        (path,) = (stick / "flask10x").glob("*.sqlite3")
+        written = {
+            name: (house.data_dir / name).read_text()
+            for name in ("stations.toml", "settings.toml", "alerts.toml")
+        }
+        house.stop()
+        shutil.rmtree(house.data_dir)
+        with (
+            make_services(tmp_path / "new") as make,
+            chromium(tmp_path_factory.mktemp("second"), base_of(new := make())) as second,
+        ):
+            become_administrator(new, second)
+            second.open("/setup/files")
+            choose(second, path)
+            restore = "form[action='/setup/files/restore'] button"
+            wait_until(lambda: second.all(restore), DONE_WITHIN_SEC, "it is checked")
+            # All that has to be typed again, before it is restored.
+            assert "enter it again afterwards: the secret of" in second.one(".parts").text
+            second.one(restore).click()
+            wait_until(lambda: said(second, "restored from"), DONE_WITHIN_SEC, "it is restored")
+            # The secrets that are to be typed again go into the folder of the new house.
+            moved = {
+                name: text.replace(str(house.data_dir), str(new.data_dir))
+                for name, text in written.items()
+            }
+            assert {name: (new.data_dir / name).read_text() for name in moved} == moved
+            wait_until(
+                lambda: new.post("freezer", {"t": -19}).status == 200, DONE_WITHIN_SEC, "it is in"
+            )
+            new.wait_for_rows(2)
+            second.open("/")
+            assert "Kita" in second.driver.title and second.all("#tile-freezer")
+            second.open("/setup/notifications")
+            assert second.all(rule)
+            second.open("/setup/stations")
+            assert second.texts(".stations h3, .stations a")[0].endswith("Attic")
 
 
 def test_without_scripts_a_file_is_sent_looked_through_and_imported(
