@@ -24,15 +24,15 @@ PATTERNS = {
 }
 # The highest allowed counts. Lower them when you have rewritten a page; never raise one.
 MOST = {
-    "says, said": 274,
-    "what ... as a noun": 268,
+    "says, said": 273,
+    "what ... as a noun": 266,
     "that of, those of": 82,
-    "one that": 54,
+    "one that": 53,
     "is no, none": 182,
     "where there is": 19,
     "else,": 2,
     "meanwhile": 23,
-    "over 30 words": 287,
+    "over 30 words": 284,
 }
 
 FENCED = re.compile(r"^(?P<indent> *)```.*?^(?P=indent)```$", re.MULTILINE | re.DOTALL)

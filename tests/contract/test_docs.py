@@ -214,8 +214,8 @@ def test_no_host_but_the_examples_is_named() -> None:
     assert [(name, host) for name, host in hosts if host not in HOSTS] == []
 
 
-@pytest.mark.parametrize("readme", ["README.md", "README.ja.md"])
-def test_the_readme_has_the_figures_of_the_measured_kills_and_power_cuts(readme: str) -> None:
+@in_both_languages
+def test_the_measured_kills_are_in_the_readme_and_power_cuts_in_durability(language: str) -> None:
     runs = [json.loads(line) for line in read("tests/faults/figures.jsonl").splitlines()]
     kills = [run for run in runs if kill_table.is_kill(run)]
     cuts = [
@@ -224,9 +224,12 @@ def test_the_readme_has_the_figures_of_the_measured_kills_and_power_cuts(readme:
         if (run["fault"], run.get("variant")) == ("power-cut", "ACK=committed, SYNCHRONOUS=FULL")
     ]
 
-    text = read(readme).split("\n## ", 1)[0]
     assert sum(run["lost"] + run.get("doubled", 0) for run in kills + cuts) == 0
-    for measured in (kills, cuts):
+    texts = {
+        read(file_of("README", language)).split("\n## ", 1)[0]: kills,
+        read(file_of("explanation/durability", language)): cuts,
+    }
+    for text, measured in texts.items():
         for name in ("times", "acknowledged"):
             assert f" {sum(run[name] for run in measured):,} " in text.replace("\n", " ")
 
