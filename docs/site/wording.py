@@ -24,15 +24,15 @@ PATTERNS = {
 }
 # The highest allowed counts. Lower them when you have rewritten a page; never raise one.
 MOST = {
-    "says, said": 273,
-    "what ... as a noun": 266,
-    "that of, those of": 82,
-    "one that": 53,
-    "is no, none": 182,
-    "where there is": 19,
+    "says, said": 180,
+    "what ... as a noun": 197,
+    "that of, those of": 56,
+    "one that": 36,
+    "is no, none": 147,
+    "where there is": 10,
     "else,": 2,
-    "meanwhile": 23,
-    "over 30 words": 284,
+    "meanwhile": 11,
+    "over 30 words": 212,
 }
 
 FENCED = re.compile(r"^(?P<indent> *)```.*?^(?P=indent)```$", re.MULTILINE | re.DOTALL)
