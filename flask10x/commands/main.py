@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from gettext import gettext
 from gettext import gettext as _
 
 import click
@@ -51,11 +52,11 @@ class _Commands(translated.TranslatedGroup):
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section(_("Commands")):
-            formatter.write_dl([(name, _(about)) for name, about in COMMANDS.items()])
+            formatter.write_dl([(name, gettext(about)) for name, about in COMMANDS.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         names = [
-            CompletionItem(name, help=_(about))
+            CompletionItem(name, help=gettext(about))
             for name, about in COMMANDS.items()
             if name.startswith(incomplete)
         ]

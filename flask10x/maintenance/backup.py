@@ -31,7 +31,7 @@ from flask10x.database.sqlite.file import copy_into, make_single_file, remove_wh
 from flask10x.errors import BackupError, BackupRunning, CopyError, ServiceError
 from flask10x.maintenance import copy_check, house_copy, remote_copy
 from flask10x.maintenance.copying import fill_whole, of_new_file, snapshots
-from flask10x.maintenance.remote_copy import CHANGED, TRIED_BYTES
+from flask10x.maintenance.remote_copy import TRIED_BYTES, changed
 from flask10x.system import backup_files, disk, disks
 from flask10x.system.backup_files import finished, sums_of
 from flask10x.system.locks import FileLock
@@ -184,7 +184,7 @@ def copy_away(settings: Settings, backup: Path) -> Path | None:
                 # Read back: a stick changes bytes without saying so.
                 digest = backup_files.noted_checksum(backup)
                 if backup_files.digest_of(unfinished) != digest:
-                    raise BackupError(_(CHANGED).format(folder=folder))
+                    raise changed(folder)
                 disk.copy(backup_files.checksum_path(backup), backup_files.checksum_path(path))
                 disk.sync(backup_files.checksum_path(path))
                 unfinished.rename(path)
@@ -219,7 +219,7 @@ def try_folder(settings: Settings, folder: Path) -> str:
         text = _("{folder} cannot be written: {reason}")
         raise BackupError(text.format(folder=folder, reason=error.strerror)) from error
     if not is_same:
-        raise BackupError(_(CHANGED).format(folder=folder))
+        raise changed(folder)
     text = _("{folder}: a file was written, read back and removed; {free} are free")
     return text.format(folder=folder, free=free)
 

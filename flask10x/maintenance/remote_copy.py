@@ -17,13 +17,11 @@ from tempfile import NamedTemporaryFile
 from flask10x.config.settings import Settings
 from flask10x.errors import BackupError
 from flask10x.system import backup_files
-from flask10x.translation import N_
 
 CONFIG = "rclone.conf"
 """The configuration in the data folder, which the service's user can read and rclone renew."""
 # What a page of a file system holds many times.
 TRIED_BYTES = 65_536
-CHANGED = N_("the copy in {folder} is not what was written: the disk is at fault")
 # Before each line that rclone writes, with the kind of some.
 _STAMP = re.compile(r"^[0-9/]+ [0-9:]+ (?:[A-Z]+ *: )?")
 
@@ -64,6 +62,12 @@ def try_folder(settings: Settings, folder: Path) -> str:
     return _("{folder}: a file was written, read back and removed").format(folder=folder)
 
 
+def changed(folder: Path) -> BackupError:
+    """Return the error of a copy that is read back with other bytes."""
+    text = _("the copy in {folder} is not what was written: the disk is at fault")
+    return BackupError(text.format(folder=folder))
+
+
 def _write(settings: Settings, source: Path, target: Path, digest: str) -> None:
     """Raises BackupError if it can't be written, or has not this sum when it is read back."""
     _rclone(settings, "copyto", str(source), str(target))
@@ -71,7 +75,7 @@ def _write(settings: Settings, source: Path, target: Path, digest: str) -> None:
     if read.split(maxsplit=1)[:1] != [digest]:
         with suppress(BackupError):
             _rclone(settings, "deletefile", str(target))
-        raise BackupError(_(CHANGED).format(folder=target.parent))
+        raise changed(target.parent)
 
 
 def _rclone(settings: Settings, *words: str) -> str:
@@ -93,5 +97,7 @@ def _rclone(settings: Settings, *words: str) -> str:
         raise BackupError(_("rclone cannot be started: {reason}").format(reason=error)) from error
     if ran.returncode:
         lines = [_STAMP.sub("", line) for line in ran.stderr.splitlines() if line.strip()]
-        raise BackupError(f"rclone {words[0]}: {lines[-1] if lines else ran.returncode}")
+        reason = lines[-1] if lines else ran.returncode
+        text = _("rclone {command} failed: {reason}")
+        raise BackupError(text.format(command=words[0], reason=reason))
     return ran.stdout

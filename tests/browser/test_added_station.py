@@ -58,10 +58,12 @@ CHIPS = """
 return Object.fromEntries([...document.querySelectorAll('.card')].map((card) => [
   card.querySelector('small').textContent, getComputedStyle(card, '::before').borderTopColor]))
 """
+# Six temperatures, each a panel, and four charts of other quantities.
+CHARTS = 10
 # Of each line of the temperatures its name and its colour.
 STROKES = """
 const [chart] = [...document.querySelectorAll('.chart')].filter((one) => one.textContent.includes('°C'));
-return [...chart.querySelectorAll('.keys li')].map((key) => [
+return [...chart.querySelectorAll('.keys li:has(button)')].map((key) => [
   key.querySelector('button > span').textContent, key.querySelector('line').getAttribute('stroke')])
 """  # noqa: E501
 # Of each station the colour of the line of its day.
@@ -90,14 +92,14 @@ def test_with_five_stations_charts_still_come_first(
     browser: Browser, size: tuple[int, int], most_px: int
 ) -> None:
     browser.resize(*size)
-    browser.open("/history", charts=5)
+    browser.open("/history", charts=CHARTS)
     assert len(browser.all("#cards .card")) == 5
     top = "return document.querySelector('.plot').getBoundingClientRect().top"
     assert browser.script(top) <= most_px
 
 
 def test_a_station_has_the_colour_of_its_lines_wherever_the_page_shows_it(browser: Browser) -> None:
-    browser.open("/history?from=-2h", charts=5)
+    browser.open("/history?from=-2h", charts=CHARTS)
     assert browser.texts(".card h2 small") == ["garden-2", "data", "data2", "data3", "data4"]
     chips, strokes = browser.script(CHIPS), dict(browser.script(STROKES))
     assert len(set(chips.values())) == 5
@@ -134,7 +136,7 @@ def test_it_is_on_the_page_like_the_others(
 ) -> None:
     browser.resize(*size)
     browser.open(f"/?lang={language}")
-    browser.open("/history?from=-2h", charts=5)
+    browser.open("/history?from=-2h&together=1", charts=5)
     assert station in browser.texts(".card h2 a")
     charts = {title: dict(keys) for title, keys in browser.script(LOOKS)}
     (of_light,) = [
