@@ -664,7 +664,9 @@ def test_a_backup_is_copied_to_a_remote_and_as_many_are_kept(
 def test_a_remote_that_is_away_or_unknown_is_named(remote: Settings) -> None:
     made = backup(remote, remote.backup_dir)
     unknown = replace(remote, backup_copy_dir=Path("nowhere:house"))
-    with pytest.raises(BackupError, match=r"rclone copyto failed: .*didn't find section in config file"):
+    with pytest.raises(
+        BackupError, match=r"rclone copyto failed: .*didn't find section in config file"
+    ):
         backup_module.copy_away(unknown, made.path)
     (remote.data_dir / "rclone.conf").write_text(
         "[nas]\ntype = webdav\nurl = http://127.0.0.1:1\nvendor = other\n"
