@@ -659,6 +659,7 @@ def test_a_backup_is_copied_to_a_remote_and_as_many_are_kept(
     assert newest_copy(replace(remote, backup_copy_dir=Path("other:house")), 0) is None
 
 
+@pytest.mark.tools
 @needs_rclone
 @pytest.mark.usefixtures("database")
 def test_a_remote_that_is_away_or_unknown_is_named(remote: Settings) -> None:
