@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from gettext import gettext
 from gettext import gettext as _
 
 import click
@@ -17,7 +16,7 @@ import flask10x
 from flask10x.commands import translated
 from flask10x.config.settings import process_user
 from flask10x.errors import Flask10xError
-from flask10x.translation import N_
+from flask10x.translation import N_, message
 
 COMMANDS = {
     "serve": N_("Receive readings until stopped."),
@@ -52,11 +51,11 @@ class _Commands(translated.TranslatedGroup):
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section(_("Commands")):
-            formatter.write_dl([(name, gettext(about)) for name, about in COMMANDS.items()])
+            formatter.write_dl([(name, message(about)) for name, about in COMMANDS.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         names = [
-            CompletionItem(name, help=gettext(about))
+            CompletionItem(name, help=message(about))
             for name, about in COMMANDS.items()
             if name.startswith(incomplete)
         ]

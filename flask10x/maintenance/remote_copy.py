@@ -63,8 +63,10 @@ def try_folder(settings: Settings, folder: Path) -> str:
 
 
 def changed(folder: Path) -> BackupError:
-    """Return the error of a copy that is read back with other bytes."""
-    text = _("the copy in {folder} is not what was written: the disk is at fault")
+    """Return the error for a file in this folder whose bytes have changed when it is read back."""
+    text = _(
+        "a file read back from {folder} differs from the one written there; the disk is faulty"
+    )
     return BackupError(text.format(folder=folder))
 
 

@@ -589,7 +589,7 @@ def test_a_stick_that_changes_bytes_keeps_no_copy(
         flip(target, 100)
 
     monkeypatch.setattr(disk, "copy", changing)
-    with pytest.raises(BackupError, match="is not what was written"):
+    with pytest.raises(BackupError, match="differs from the one written there; the disk is faulty"):
         backup_module.copy_away(stick, made.path)
     assert copies_of(stick) == []
 
@@ -691,7 +691,7 @@ def test_a_remote_that_changes_bytes_keeps_no_copy(
         return rclone(settings, *words)
 
     monkeypatch.setattr(remote_copy, "_rclone", changing)
-    with pytest.raises(BackupError, match="is not what was written"):
+    with pytest.raises(BackupError, match="differs from the one written there; the disk is faulty"):
         backup_module.copy_away(remote, made.path)
     assert [*(tmp_path / "far" / "house").iterdir()] == []
 
