@@ -3,12 +3,17 @@
 Gunicorn refuses a header that may occur once and occurs twice, even if both lines are the same.
 MicroPython's `urequests` sends such requests. Only what the parser refused is looked at here, so
 other requests cost nothing more.
+
+A board sends the same bytes of head each time. What gunicorn's parser made of them is remembered,
+so that a second parser, which could judge differently, isn't needed (decision 12).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from gunicorn import http
+from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.errors import (
     InvalidHeader,
 )
@@ -18,6 +23,21 @@ from gunicorn.http.errors import (
 HOST, CONTENT_TYPE, CONTENT_LENGTH = "HOST", "CONTENT-TYPE", "CONTENT-LENGTH"
 ONCE = {HOST: "Host", CONTENT_TYPE: "Content-Type", CONTENT_LENGTH: "Content-Length"}
 TRANSFER_ENCODING, IDENTITY = "TRANSFER-ENCODING", "identity"
+# A head is remembered if it has no other headers: no key, no token, nothing that a browser sends.
+OF_BOARDS = {
+    HOST,
+    CONTENT_TYPE,
+    CONTENT_LENGTH,
+    "USER-AGENT",
+    "ACCEPT",
+    "ACCEPT-ENCODING",
+    "CONNECTION",
+}
+HEAD_END = b"\r\n\r\n"
+# A board's head is 150 to 300 bytes, and differs only in Content-Length.
+REMEMBERED_HEAD_BYTES = 512
+# So many heads: 200 boards whose bodies have two lengths. With 3 KiB each they take 1.2 MB.
+HEADS_MAX = 400
 
 
 class Request(http.Request):  # type: ignore[misc]
@@ -31,6 +51,21 @@ class Request(http.Request):  # type: ignore[misc]
     """Names in capitals, and values; gunicorn makes it."""
     conflicts: Mapping[str, str] = MappingProxyType({})
     """Each header with lines that differ, and its values with commas between them."""
+    head: "Head | None" = None
+    """Its head, if it is remembered."""
+
+    @property
+    def is_of_board(self) -> bool:
+        """Whether it is a POST of JSON with one length, and nothing out of the ordinary."""
+        names = [name for name, _ in self.headers]
+        return (
+            self.method == "POST"
+            and not (self.query or self.conflicts or self.must_close or self.proxy_protocol_info)
+            and len({*names}) == len(names)
+            and CONTENT_LENGTH in names
+            and (CONTENT_TYPE, "application/json") in self.headers
+            and OF_BOARDS.issuperset(names)
+        )
 
     def parse_headers(self, data: bytes, from_trailer: bool = False) -> list[tuple[str, str]]:
         """For gunicorn: the lines of a head as names in capitals and values."""
@@ -94,7 +129,74 @@ class Request(http.Request):  # type: ignore[misc]
         self.conflicts = MappingProxyType({**self.conflicts, ONCE[name]: text})
 
 
+class Head:
+    """What gunicorn made of a board's head, for requests that begin with the same bytes."""
+
+    environ: Mapping[str, Any] | None = None
+    """The WSGI environment (PEP 3333), but for what differs with each request."""
+
+    def __init__(self, request: Request) -> None:
+        of_connection = ("unreader", "body", "peer_addr", "remote_addr")
+        self._facts = {k: v for k, v in vars(request).items() if k not in of_connection}
+        self._facts["head"] = self
+        self._body_bytes = int(dict(request.headers)[CONTENT_LENGTH])
+
+    def request(self, unreader: Any, peer_addr: Any) -> Request:
+        """Return a request of this peer with this head; its body comes from `unreader`."""
+        request = object.__new__(Request)
+        request.__dict__.update(self._facts)
+        request.unreader = unreader
+        request.peer_addr = request.remote_addr = peer_addr
+        request.body = Body(LengthReader(unreader, self._body_bytes))
+        return request
+
+
 class Requests(http.RequestParser):  # type: ignore[misc]
-    """The requests of one connection, one after the other."""
+    """The requests of one connection, one after the other.
+
+    `heads` are those that a worker remembers: by the name of the listener, the peer's address, by
+    which gunicorn trusts a proxy, and the bytes.
+    """
 
     mesg_class = Request
+    mesg: Request | None
+
+    def __init__(
+        self,
+        cfg: Any,
+        source: Any,
+        peer_addr: Any,
+        listener_name: Any = None,
+        heads: dict[Any, Head] | None = None,
+    ) -> None:
+        super().__init__(cfg, source, peer_addr)
+        # A peer by a socket in the file system has no address.
+        self._heads = heads if isinstance(peer_addr, tuple) else None
+        self._listener_name = listener_name
+
+    def __next__(self) -> Request:
+        """Return the next request; raise StopIteration after the last, and errors of the parser."""
+        if self._heads is None:
+            return self._parsed()
+        if self.mesg and (self.mesg.should_close() or not self.finish_body()):
+            raise StopIteration
+        data = self.unreader.read()
+        end = data.find(HEAD_END) + len(HEAD_END)
+        key = (self._listener_name, self.source_addr[0], data[:end])
+        if head := self._heads.get(key):
+            self.unreader.unread(data[end:])
+            self.req_count += 1
+            self.mesg = request = head.request(self.unreader, self.source_addr)
+            return request
+        self.unreader.unread(data)
+        request = self._parsed()
+        is_whole = data.startswith(b"POST ") and HEAD_END in data
+        if is_whole and end <= REMEMBERED_HEAD_BYTES and request.is_of_board:
+            if len(self._heads) >= HEADS_MAX:
+                del self._heads[next(iter(self._heads))]
+            self._heads[key] = request.head = Head(request)
+        return request
+
+    def _parsed(self) -> Request:
+        request: Request = super().__next__()
+        return request

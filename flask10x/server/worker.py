@@ -18,11 +18,13 @@ import gevent
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gevent.socket import wait_read
+from gunicorn.http.wsgi import create
 from gunicorn.workers.ggevent import GeventWorker
 
+from flask10x.server.answer import Answer
 from flask10x.server.connection import LINGER_SEC, Connection
 from flask10x.server.refusals import SHOWN_CHARS, Incomplete, answer, status_of
-from flask10x.server.request import Requests
+from flask10x.server.request import Head, Requests
 from flask10x.system import limits
 from flask10x.system.pace import Pace
 
@@ -39,6 +41,8 @@ IDLE_MAX = 50
 # The event loop, what wakes it, and what gunicorn opens before need so many files.
 LOOP_FILES = 8
 LOOK_EVERY_SEC = 1.0
+# What differs in the environment of requests with the same head.
+OF_REQUEST = ("wsgi.input", "gunicorn.socket", "wsgi.early_hints", "REMOTE_PORT")
 CLIENT_GONE = (EPIPE, ECONNRESET, ENOTCONN)
 
 
@@ -77,6 +81,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         self.waiting: dict[Connection, None] = {}
         self.connections: set[Connection] = set()
         self.pace = Pace()
+        self.heads: dict[Any, Head] | None = None if self.log.access_log_enabled else {}
 
     # Its life
 
@@ -174,7 +179,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         try:
             # Asked once: a stop closes the listener while requests are in flight.
             listener_name = listener.getsockname()
-            for request in Requests(self.cfg, connection, addr):
+            for request in Requests(self.cfg, connection, addr, listener_name, self.heads):
                 self.handle_request(listener_name, request, connection, addr)
         except StopIteration:
             # The last answer ends the connection.
@@ -195,12 +200,43 @@ class Worker(GeventWorker):  # type: ignore[misc]
         if len(self.waiting) >= IDLE_MAX:
             req.force_close()
         sock.request = req
-        super().handle_request(listener_name, req, sock, addr)
+        if req.head is None:
+            super().handle_request(listener_name, req, sock, addr)
+        else:
+            self._answer_board(listener_name, req.head, sock, addr)
         early = req.unreader.buf.getvalue()
         if early:
             # The next request needs no waiting, so the other connections go first.
             gevent.sleep(0)
         sock.begin(early, self.cfg.keepalive if self.alive else LINGER_SEC)
+
+    def _answer_board(self, listener_name: Any, head: Head, sock: Connection, addr: Any) -> None:
+        """Answer a request whose head is remembered; raises StopIteration to end the connection.
+
+        Gunicorn's own method makes the environment and the answer's head anew for each request.
+        """
+        req = sock.request
+        if head.environ is None:
+            _, environ = create(req, sock, addr, listener_name, self.cfg)
+            head.environ = {k: v for k, v in environ.items() if k not in OF_REQUEST}
+        environ = {
+            **head.environ,
+            "wsgi.multithread": True,
+            "wsgi.input": req.body,
+            "gunicorn.socket": sock,
+            "REMOTE_PORT": str(addr[1]),
+        }
+        is_stopping, answer = not self.alive, Answer(req.version)
+        pieces = self.wsgi(environ, answer.start_response)
+        try:
+            body = b"".join(pieces)
+        finally:
+            getattr(pieces, "close", int)()
+        # The application may have ended the connection, too.
+        is_last = is_stopping or req.should_close()
+        sock.sendall(answer.whole(body, is_last=is_last))
+        if is_last:
+            raise StopIteration
 
     def handle_error(self, _req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer an invalid request, or an error that the application did not catch.

@@ -1,12 +1,14 @@
 """What the parser makes of heads with lines that stand there twice, and of dangerous ones."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 from gunicorn.config import Config
 from gunicorn.http.errors import ParseException
 
-from flask10x.server.request import Request, Requests
+from flask10x.server import request as request_module
+from flask10x.server.request import Head, Request, Requests
 
 JSON, LENGTH, HOST = b"Content-Type: application/json", b"Content-Length: 2", b"Host: pi:8888"
 USUAL = (HOST, JSON, LENGTH)
@@ -154,3 +156,66 @@ def test_what_follows_a_request_with_repeats_is_the_next_one() -> None:
     head = b"\r\n".join([b"POST /data HTTP/1.1", *USUAL, JSON, b"", b""])
     requests = Requests(Config(), [head + b"{}" + BEHIND], ("127.0.0.1", 1))
     assert [request.path for request in (next(requests), next(requests))] == ["/data", "/behind"]
+
+
+def twins(*lines: bytes) -> Iterator[bytes]:
+    """The head with these lines, and heads that are nearly the same."""
+    usual = b"\r\n".join([b"POST /data HTTP/1.1", *lines, b"", b""])
+    yield usual
+    yield usual.replace(b"POST ", b"post ")
+    yield usual.replace(b"/data ", b"/data2 ")
+    yield usual.replace(b"/data ", b"/data?token=x ")
+    yield usual.replace(b"HTTP/1.1", b"HTTP/1.0")
+    yield usual.replace(b": ", b":  ")
+    yield usual.replace(b"Length: 2", b"Length: 1")
+    yield usual.replace(b"Host", b"host")
+    yield b"\r\n" + usual
+    for line in (b"X-Api-Key: x", b"Expect: 100-continue", b"Connection: close", JSON, LENGTH):
+        yield usual[:-2] + line + b"\r\n\r\n"
+
+
+def facts(head: bytes, heads: dict[Any, Head] | None) -> object:
+    """What the parser says of the requests of a connection that begins with this head."""
+    found: list[object] = []
+    requests = Requests(Config(), [head + b"{}" + BEHIND], ("127.0.0.1", 1), ("::", 8888), heads)
+    try:
+        for request in requests:
+            of_this = ("head", "unreader", "body", "cfg")
+            known = {k: v for k, v in vars(request).items() if k not in of_this}
+            found += [known, request.should_close(), request.body.read()]
+    except ParseException as error:
+        found.append(repr(error))
+    return found
+
+
+@pytest.mark.parametrize("lines", [USUAL, (*USUAL, JSON), *DANGEROUS.values()])
+def test_a_remembered_head_is_judged_as_before_and_so_are_its_near_twins(
+    lines: tuple[bytes, ...],
+) -> None:
+    heads: dict[Any, Head] = {}
+    judged = {head: facts(head, None) for head in twins(*lines)}
+    for _ in range(2):
+        assert {head: facts(head, heads) for head in judged} == judged
+
+
+def test_only_a_plain_post_of_the_same_peer_and_listener_is_remembered() -> None:
+    heads: dict[Any, Head] = {}
+    for head in twins(*USUAL):
+        facts(head, heads)
+    kept = [head for _, _, head in heads]
+    assert all(head.startswith(b"POST /data") and b"?" not in head for head in kept)
+    assert not [head for head in kept if b"Key" in head or b"Expect" in head]
+    assert {(listener, peer) for listener, peer, _ in heads} == {(("::", 8888), "127.0.0.1")}
+    # A peer by a socket in the file system, as nginx is one, may say anything of its client.
+    next(Requests(Config(), [next(twins(*USUAL)) + b"{}"], "", "/run/front", heads))
+    assert len(heads) == len(kept)
+
+
+def test_the_oldest_of_too_many_heads_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_module, "HEADS_MAX", 2)
+    heads: dict[Any, Head] = {}
+    for path in (b"/data", b"/data2", b"/data3"):
+        facts(next(twins(*USUAL)).replace(b"/data", path), heads)
+    assert [head.split()[1] for _, _, head in heads] == [b"/data2", b"/data3"]
+    facts(next(twins(*USUAL, b"User-Agent: " + bytes(600).replace(b"\0", b"a"))), heads)
+    assert len(heads) == 2

@@ -45,6 +45,18 @@ def ok(environ: dict[str, Any], start: Callable[..., object]) -> Iterable[bytes]
     return [b"ok"]
 
 
+def shown(environ: dict[str, Any], start: Callable[..., object]) -> Iterable[bytes]:
+    """An application that answers with all that it was told, and closes as the path says."""
+    environ["wsgi.input"] = environ["wsgi.input"].read()
+    if environ["PATH_INFO"] == "/last":
+        environ["gunicorn.socket"].request.force_close()
+    texts = sorted(f"{k}={v}" for k, v in environ.items() if type(v) in (str, bytes, bool, tuple))
+    body = "\n".join(texts).encode()
+    status = "400 BAD REQUEST" if environ["PATH_INFO"] == "/bad" else "200 OK"
+    start(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body[:9], body[9:]]
+
+
 def connected(worker: Worker) -> tuple[gevent.Greenlet, socket.socket]:
     """What handles a connection, and the client's end of it."""
     ours, theirs = socket.socketpair()
@@ -274,3 +286,31 @@ def test_who_is_answered_during_a_stop_has_time_for_its_next_request(
         end.close()
     for descriptor in worker.PIPE:
         os.close(descriptor)
+
+
+HEAD = b"POST %s HTTP/%s\r\nHost: pi:8888\r\n%sContent-Length: 2\r\n\r\n{}"
+RAW = [
+    HEAD % (path, version, more)
+    for path in (b"/data", b"/bad", b"/last", b"/data?a=1", b"/%64ata")
+    for version in (b"1.0", b"1.1")
+    for more in (b"", b"Connection: close\r\n", b"Connection: keep-alive\r\n", b"X-A: 1\r\n")
+]
+
+
+@pytest.mark.parametrize("raw", RAW)
+def test_a_remembered_head_is_answered_byte_by_byte_as_before(worker: Worker, raw: bytes) -> None:
+    worker.wsgi = shown
+    answers: list[list[bytes]] = []
+    for is_remembering in (False, True):
+        worker.heads = {} if is_remembering else None
+        # Once it is new, once it is remembered, and then two in a row on one connection.
+        for data in (raw, raw, raw + raw):
+            greenlet, client = connected(worker)
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+            greenlet.join(WITHIN_SEC)
+            answer = received(client)
+            assert b"\r\nDate: " in answer
+            answers.append([line for line in answer.split(b"\r\n") if b"Date: " not in line])
+            client.close()
+    assert answers[:3] == answers[3:]
