@@ -50,7 +50,9 @@ def test_what_is_wrong_now(browser: Browser, size: tuple[int, int], language: st
 
 @pytest.mark.parametrize("size", SCREENS)
 @pytest.mark.usefixtures("last_week")
-def test_last_night_at_three_beside_last_week(browser: Browser, size: tuple[int, int]) -> None:
+def test_last_night_at_three_beside_last_week(
+    browser: Browser, house: Service, size: tuple[int, int]
+) -> None:
     """Two clicks in the history: compare, the week before. Both values are beside the cursor."""
     browser.resize(*size)
     browser.open("/history")
@@ -62,18 +64,24 @@ def test_last_night_at_three_beside_last_week(browser: Browser, size: tuple[int,
     three = last_three()
     before = three - timedelta(days=7)
     then, now = (
-        rf"{day:%a} {day.day} {day:%b}( \d{{4}})?, 0[{day.hour - 1}{day.hour}]:\d\d"
+        rf"{day:%a} {day.day} {day:%b}(?: \d{{4}})?, "
+        rf"(0[{day.hour - 1}{day.hour}]:\d\d) – (0\d:\d\d)"
         for day in (before, three)
     )
     # The week before has its value beside the one of this week, and its date once.
-    value = rf"{now}[^°]*°C[^°]*\nprevious week\s+21\.5°C(.|\n)*\nprevious week: {then}"
-    browser.wait(lambda: re.search(value, told_at(browser, three)), value)
+    value = rf"{now}[^°]*°C[^°]*\nprevious week\s+([\d.]+)°C(?:.|\n)*\nprevious week: {then}"
+    told = browser.wait(lambda: re.search(value, told_at(browser, three)), value)
+    assert told
+    assert told[3] == mean_of_the_pico(house, before, told[4], told[5])
     assert reader.n <= 2
 
 
 @pytest.fixture
 def last_week(house: Service) -> Iterator[None]:
-    """Readings of the Pico around three o'clock a week ago, where the measured days have none."""
+    """Readings of the Pico around three o'clock a week ago.
+
+    At most hours of the day, the measured days have none there.
+    """
     three_ms = int((last_three() - timedelta(days=7)).timestamp() * 1000)
     times = range(three_ms - 20 * MINUTE_MS, three_ms + 20 * MINUTE_MS, MINUTE_MS)
     rows = ",".join(f"('data', {ms}, 21.5)" for ms in times)
@@ -87,6 +95,21 @@ def last_week(house: Service) -> Iterator[None]:
 
 
 MINUTE_MS = 60_000
+
+
+def mean_of_the_pico(house: Service, day: datetime, begin: str, end: str) -> str:
+    """The mean of its rows on this day between two times like 02:55, in °C as it is shown."""
+    begin_ms, end_ms = (
+        int(datetime.strptime(f"{day:%Y-%m-%d} {time} +0900", "%Y-%m-%d %H:%M %z").timestamp())
+        * 1000
+        for time in (begin, end)
+    )
+    mean: str = select(
+        house.database,
+        "SELECT printf('%.1f', avg(temperature)) FROM readings WHERE endpoint = 'data'"
+        f" AND received_at >= {begin_ms} AND received_at < {end_ms}",
+    )[0][0]
+    return mean
 
 
 def last_three() -> datetime:
