@@ -8,11 +8,12 @@ import click
 
 from flask10x.commands import translated
 from flask10x.commands.database import already_running, say_rejected
-from flask10x.commands.options import progress, remark
+from flask10x.commands.options import BackupFile, progress, remark
 from flask10x.config import settings
 from flask10x.errors import PARTLY_DONE_STATUS, BackupError, BackupRunning
-from flask10x.maintenance import copy_check
+from flask10x.maintenance import copy_check, earlier_backups
 from flask10x.maintenance.backup import backup, copy_away, try_folder
+from flask10x.maintenance.backup import whole as write_whole
 from flask10x.maintenance.restore import renew
 from flask10x.system import disk
 from flask10x.system.wording import amount
@@ -30,7 +31,7 @@ from flask10x.system.wording import amount
     "--verify",
     "file",
     metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=BackupFile(),
     help="Check this backup from its first to its last byte instead of making one.",
 )
 @translated.option(
@@ -44,6 +45,11 @@ from flask10x.system.wording import amount
     is_flag=True,
     help="Include the secrets of channels that you typed into the pages.",
 )
+@translated.option(
+    "--whole",
+    is_flag=True,
+    help="Write one plain SQLite file to carry away; it stays until you delete it.",
+)
 # For a file that a browser has sent.
 @click.option("--sent", is_flag=True, hidden=True)
 def command(
@@ -53,11 +59,13 @@ def command(
     *,
     tried: bool,
     secrets: bool,
+    whole: bool,
     sent: bool,
 ) -> None:
     """Back the house up into FOLDER, by default FLASK10X_BACKUP_DIR.
 
-    A backup is one file with the readings, stations, settings, rules and channels.
+    A backup has the readings, stations, settings, rules and channels. The newest is a SQLite file;
+    an earlier one is kept as the pages in which it differs from the next.
 
     Prints the file, its rows, size and the seconds it took. Exit status: 0 when the backup is
     complete, checked and on the disk, 1 when there is none, 3 when another backup is running, 4
@@ -76,7 +84,11 @@ def command(
     is_usual = folder is None
     try:
         folder = folder or config.backup_dir
-        result = backup(config, folder, keep, progress, with_secrets=secrets)
+        if whole:
+            is_usual = False
+            result = write_whole(config, folder, progress, with_secrets=secrets)
+        else:
+            result = backup(config, folder, keep, progress, with_secrets=secrets)
     except BackupRunning as error:
         already_running(error)
     click.echo(str(result))
@@ -91,16 +103,19 @@ def command(
 
 
 def _verify(config: settings.Settings, file: Path, *, sent: bool) -> None:
+    if not sent:
+        with earlier_backups.whole(file, config.data_dir) as plain:
+            copy_check.check_kind(plain)
+            copy_check.check_complete(plain)
+            with progress(_("sum"), disk.size(plain)):
+                has_sum = copy_check.check_unchanged(plain, plain)
+            _say_whole(file, copy_check.verify(plain, progress).rows, has_sum=has_sum)
+        return
     copy_check.check_kind(file)
-    if sent:
-        # It becomes a database of ours.
-        made = renew(config, file, progress)
-        _say_whole(file, made.rows, has_sum=False)
-        sys.exit(say_rejected(file, made.rejected, made.rejected_path))
-    copy_check.check_complete(file)
-    with progress(_("sum"), disk.size(file)):
-        has_sum = copy_check.check_unchanged(file, file)
-    _say_whole(file, copy_check.verify(file, progress).rows, has_sum=has_sum)
+    # It becomes a database of ours.
+    made = renew(config, file, progress)
+    _say_whole(file, made.rows, has_sum=False)
+    sys.exit(say_rejected(file, made.rejected, made.rejected_path))
 
 
 def _copy_away(config: settings.Settings, path: Path) -> None:

@@ -4,10 +4,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from gettext import gettext as _
+from pathlib import Path
+from typing import Any
 
 import click
 
 from flask10x.errors import nearest
+from flask10x.system import backup_files
 from flask10x.system.progress import Advance
 
 # How often a bar is drawn: one of 36 characters with a percentage needs no more.
@@ -21,6 +24,22 @@ _reports: list[Report] = []
 def report_to(report: Report) -> None:
     """Say the progress of this process here from now on, too."""
     _reports.append(report)
+
+
+class BackupFile(click.Path):
+    """A backup, which may also be named as the plain file that it was when it was the newest."""
+
+    def __init__(self) -> None:
+        """It has to exist."""
+        super().__init__(exists=True, dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path of the file that is there."""
+        path = Path(os.fsdecode(value))
+        if backup_files.FINAL_NAME.fullmatch(path.name) and not path.exists():
+            pages = backup_files.pages_path(path)
+            value = pages if pages.exists() else value
+        return Path(super().convert(value, param, ctx))
 
 
 def only_one(flags: Mapping[str, bool]) -> str | None:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from flask10x.commands import translated
 from flask10x.commands.database import opened_alone, say_rejected
 from flask10x.commands.migrate import migrate
-from flask10x.commands.options import progress, remark
+from flask10x.commands.options import BackupFile, progress, remark
 from flask10x.config import settings
 from flask10x.config.house import (
     PARTS,
@@ -30,7 +30,7 @@ from flask10x.config.settings import Settings
 from flask10x.database.error_codes import reason_of
 from flask10x.database.paths import database_path
 from flask10x.errors import Flask10xError
-from flask10x.maintenance import copy_check, replica
+from flask10x.maintenance import copy_check, earlier_backups, replica
 from flask10x.maintenance.house_copy import house_in
 from flask10x.maintenance.restore import Restored, put_newer_back, restore
 from flask10x.readings.times import local_text
@@ -44,7 +44,7 @@ from flask10x.system.wording import amount
     "file",
     required=False,
     metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=BackupFile(),
 )
 @translated.option(
     "--replica",
@@ -102,6 +102,14 @@ def command(
         raise click.UsageError(_("--at goes with --replica only"))
     if file is None:
         raise click.MissingParameter(param_type="argument", param_hint="'FILE'")
+    with earlier_backups.whole(file, config.data_dir) as plain:
+        _restore(config, plain, parts, show=show, by_service=by_service)
+
+
+def _restore(
+    config: Settings, file: Path, parts: tuple[str, ...], *, show: bool, by_service: bool
+) -> None:
+    """Restore these parts of a plain file; without, all but what differs here."""
     copy_check.check_kind(file)
     house = fitted(config, house_in(file))
     if show:

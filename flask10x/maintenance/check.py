@@ -32,11 +32,12 @@ from flask10x.database.running_service import Running, naming_the_setting, runni
 from flask10x.database.server import Primary, Server
 from flask10x.database.sqlite import rescue_copy, rescued
 from flask10x.database.sqlite.connections import LONG_WAL_BYTES, version, version_risk
-from flask10x.errors import ServiceError
+from flask10x.errors import LockTimeout, ServiceError
 from flask10x.health import checks
 from flask10x.health.checks import Checks, Facts, Finding
 from flask10x.health.database import ServerState
 from flask10x.health.words import SERVER
+from flask10x.maintenance import earlier_backups
 from flask10x.maintenance.check_database import CheckLine, DatabaseCheck, Level
 from flask10x.readings.times import local_text
 from flask10x.recording import entry
@@ -111,7 +112,7 @@ def check_modes(settings: Settings) -> CheckLine:
             *database.parent.glob(f"{database.name}*"),
             *database.parent.glob(LEFTOVER_FILES),
             *settings.log_dir.glob(f"{LOG_NAME}*"),
-            *(backup_files.finished(backups) if backups.is_dir() else ()),
+            *(backup_files.restorable(backups) if backups.is_dir() else ()),
         ]
         names = [str(path) for path in sorted(private) if _is_world_readable(path)]
     except OSError as error:
@@ -310,11 +311,12 @@ def _backups(settings: Settings, facts: Facts, finding: Finding, *, full: bool) 
         return line
     folder = settings.backup_dir
     try:
-        files = backup_files.finished(folder) if full else [newest.path]
-        states = {path: backup_files.is_unchanged(path) for path in files}
-    except OSError as error:
+        files = backup_files.restorable(folder) if full else [newest.path]
+        states = {path: earlier_backups.is_unchanged(path) for path in files}
+    except (OSError, LockTimeout) as error:
         text = _("cannot look into {folder}: {reason}")
-        return CheckLine("WARN", "backup", text.format(folder=folder, reason=error.strerror))
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return CheckLine("WARN", "backup", text.format(folder=folder, reason=reason))
     changed = [str(path) for path, is_unchanged in states.items() if is_unchanged is False]
     without = [str(path) for path, is_unchanged in states.items() if is_unchanged is None]
     line = _line("backup", finding, *(finding.details if settings.backup_copy_dir else ()))

@@ -7,7 +7,18 @@ that a browser has sent are made a new database; the house is then in a file bes
 from gettext import gettext as _
 from pathlib import Path
 
-from sqlalchemy import Column, LargeBinary, MetaData, Table, Text, func, insert, inspect, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    func,
+    insert,
+    inspect,
+    select,
+)
 from sqlalchemy.exc import DBAPIError
 
 from flask10x.config.house import PARTS, SECRETS, House
@@ -33,14 +44,19 @@ def put(house: House, copy: Path) -> None:
 
     Raises sqlalchemy.exc.DBAPIError.
     """
+    with open_alone(copy).begin() as connection:
+        put_by(connection, house)
+
+
+def put_by(connection: Connection, house: House) -> None:
+    """As `put`, by a connection to the copy."""
     rows = {PARTS[part]: data for part, data in house.files.items()}
     rows |= {f"{SECRETS}/{name}": data for name, data in house.secrets.items()}
-    with open_alone(copy).begin() as connection:
-        TABLE.drop(connection, checkfirst=True)
-        if rows:
-            TABLE.create(connection)
-            values = [{"name": name, "content": data} for name, data in rows.items()]
-            connection.execute(insert(TABLE), values)
+    TABLE.drop(connection, checkfirst=True)
+    if rows:
+        TABLE.create(connection)
+        values = [{"name": name, "content": data} for name, data in rows.items()]
+        connection.execute(insert(TABLE), values)
 
 
 def put_beside(copy: Path) -> None:

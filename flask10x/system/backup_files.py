@@ -1,13 +1,18 @@
 """Finished backups in a folder, and the SHA-256 beside each, as `sha256sum -c` reads it."""
 
 import errno
+import fcntl
 import os
 import re
 import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from gettext import gettext as _
 from hashlib import file_digest
 from pathlib import Path
 
+from flask10x.errors import LockTimeout
 from flask10x.system import disk
 
 CHECKSUM_SUFFIX = ".sha256"
@@ -66,6 +71,56 @@ def is_unchanged(path: Path) -> bool | None:
 
 
 FINAL_NAME = re.compile(r"flask10x-[0-9]{8}-[0-9]{6}\.sqlite3")
+PLAIN_SUFFIX, PAGES_SUFFIX = ".sqlite3", ".pages"
+UNFINISHED_SUFFIX = ".tmp"
+UNFINISHED_NAME = re.compile(r"\.flask10x-backup-[0-9]+\.tmp(-journal|-wal|-shm|\.sha256)?")
+# A comparison of ten years with the newest backup takes a Pi half an hour.
+READ_WITHIN_SEC = 3600.0
+POLL_SEC = 0.05
+
+
+def plain_path(path: Path) -> Path:
+    """Return the name of a backup as a plain file, also of one that is kept by its pages."""
+    return path.with_suffix(PLAIN_SUFFIX)
+
+
+def pages_path(path: Path) -> Path:
+    """Return the name of a backup as the pages in which it differs from the next one."""
+    return path.with_suffix(PAGES_SUFFIX)
+
+
+def unfinished_path(folder: Path) -> Path:
+    """Return the name of the file that this process is making in the folder."""
+    return folder / f".flask10x-backup-{os.getpid()}{UNFINISHED_SUFFIX}"
+
+
+@contextmanager
+def held(
+    folder: Path, *, to_change: bool = False, within_sec: float | None = None
+) -> Iterator[None]:
+    """Let no backup change the files in a folder within the block.
+
+    With `to_change` nobody else holds it. Raises LockTimeout after READ_WITHIN_SEC if no other
+    time is given. A file system over the network may have no such locks; then nothing is held.
+    """
+    kind = fcntl.LOCK_EX if to_change else fcntl.LOCK_SH
+    until = time.monotonic() + (READ_WITHIN_SEC if within_sec is None else within_sec)
+    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while True:
+            try:
+                fcntl.flock(fd, kind | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    text = _("another program reads or changes the backups in {folder}")
+                    raise LockTimeout(text.format(folder=folder)) from None
+                time.sleep(POLL_SEC)
+            except OSError:
+                break
+        yield
+    finally:
+        os.close(fd)
 
 
 def finished(folder: Path) -> list[Path]:
@@ -112,6 +167,18 @@ def sums_of(copy: Path) -> list[Path]:
             sums.append(copy.with_name(final))
     digest = digest_of(copy) if sums else ""
     return [checksum_path(path) for path in sums if noted_checksum(path) == digest]
+
+
+def earlier(folder: Path) -> list[Path]:
+    """Return the backups that are kept by their pages, oldest first; raises OSError."""
+    files = (path for path in folder.glob(f"flask10x-*{PAGES_SUFFIX}"))
+    return sorted(path for path in files if FINAL_NAME.fullmatch(plain_path(path).name))
+
+
+def restorable(folder: Path) -> list[Path]:
+    """Return all backups in a folder, by the time in their names, oldest first; raises OSError."""
+    kept = [path for path in earlier(folder) if not plain_path(path).is_file()]
+    return sorted([*finished(folder), *kept])
 
 
 def newest_unchanged(folder: Path, other_than: Path) -> Path | None:

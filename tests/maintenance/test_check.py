@@ -32,12 +32,13 @@ from flask10x.maintenance.check_database import CheckLine, worst
 from flask10x.readings.parse import Reading
 from flask10x.readings.stations import BUILT_IN, Stations
 from flask10x.recording.writer import Writer
-from flask10x.system import disk
+from flask10x.system import backup_files, disk
 from flask10x.system.locks import lock_path
 from tests.conftest import MakeSettings
 from tests.support.commands import run_command
 from tests.support.databases import ON_POSTGRES, environment_of
 from tests.support.outside_faults import small_disk
+from tests.support.rot import flip
 from tests.support.rows import execute, file_row, pico
 
 # tests/database/test_schema_revisions.py holds it against Alembic.
@@ -580,20 +581,19 @@ def test_copies_of_backups(
 
 def test_backups_that_have_changed(settings: Settings, writer: Writer) -> None:
     """Of the newest one any check says it; of the others only one that reads them all."""
-    older, newest = (backup(settings, settings.backup_dir).path for _ in range(2))
+    for _ in range(2):
+        newest = backup(settings, settings.backup_dir).path
     (line,) = findings_of(settings, "backup")
     assert line.startswith(f"ok   backup: {newest}: The newest backup is from ")
-    size = older.stat().st_size
-    with open(older, "r+b") as file:
-        file.seek(size - 1)
-        file.write(b"x")
+    older = backup_files.restorable(settings.backup_dir)[0]
+    flip(older, older.stat().st_size - 1, 0)
     (line,) = findings_of(settings, "backup")
     assert line.startswith("ok   ")
     changed = " Changed since it was made, by its SHA-256: {}. Do not rely on it, and make a new"
     (line,) = findings_of(settings, "backup", full=True)
     assert line.startswith(f"FAIL backup: {newest}: ")
     assert changed.format(older) in line
-    os.truncate(newest, size - 1)
+    os.truncate(newest, newest.stat().st_size - 1)
     (line,) = findings_of(settings, "backup")
     assert line.startswith(f"FAIL backup: {newest}: ")
     assert changed.format(newest) in line

@@ -17,6 +17,7 @@ from flask10x.database import verified
 from flask10x.database.database import Database
 from flask10x.database.verified import Difference, Result
 from flask10x.history import rollup_check
+from flask10x.maintenance import earlier_backups
 from flask10x.maintenance.backup import backup
 from flask10x.maintenance.verify import comparing, findings, run
 from flask10x.maintenance.verify.findings import Row
@@ -208,8 +209,10 @@ def test_a_repair_comes_after_a_copy_with_a_note_and_a_line(house: House, table_
     # The copy has what was wrong, and no name of a backup; the new backup has what is right.
     (before,) = house.settings.backup_dir.glob("flask10x-before-repair-*.sqlite3")
     assert saved_temperature(before) == right + 8
-    made = backup_files.finished(house.settings.backup_dir)
-    assert [saved_temperature(path) for path in made] == [right, right]
+    for path in (made := backup_files.restorable(house.settings.backup_dir)):
+        with earlier_backups.whole(path, house.settings.data_dir) as plain:
+            assert saved_temperature(plain) == right
+    assert len(made) == 2
     ((endpoint, at, text),) = select(house.file, "SELECT endpoint, first_ms, text FROM notes")
     assert (endpoint, at) == ("data", difference.at_ms)
     assert "the table had changed" in text and f"temperature {right}" in text

@@ -143,6 +143,9 @@ def _compare_backups(result: Comparison, stack: ExitStack) -> None:
     copy. One that can't be made so is named, and the next one takes its place.
     """
     folder = result.settings.backup_dir
+    if folder.is_dir():
+        # The next backup changes it in its place.
+        stack.enter_context(backup_files.held(folder))
     for path in reversed(backup_files.finished(folder) if folder.is_dir() else []):
         if backup_files.is_unchanged(path) is False:
             result.add(Difference(kind="backup", wrong=("backup",), path=str(path)))

@@ -174,7 +174,7 @@ def _back_up(settings: Settings) -> None:
     """Make a backup of what is right now; it is the one to compare with."""
     folder = settings.backup_dir
     # None is removed: an older one may show what was right before.
-    number = len(backup_files.finished(folder)) if folder.is_dir() else 0
+    number = len(backup_files.restorable(folder)) if folder.is_dir() else 0
     backup(settings, folder, number + 1)
 
 

@@ -8,17 +8,18 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from flask import abort, request, send_file
+from flask import Response, abort, request, send_file
 from sqlalchemy import func, select
 from werkzeug.wrappers import Response as AnyResponse
+from werkzeug.wsgi import ClosingIterator
 
 from flask10x.config import house, readers
 from flask10x.config import settings as settings_file
@@ -34,6 +35,7 @@ from flask10x.errors import (
     PARTLY_DONE_STATUS,
     BackgroundBusy,
     CopyError,
+    LockTimeout,
     RestoreError,
     SettingsError,
     UploadRefused,
@@ -41,6 +43,7 @@ from flask10x.errors import (
 from flask10x.health.checks import FAILURES, Checks, Facts
 from flask10x.health.copies import time_of_backup
 from flask10x.history.view import View
+from flask10x.maintenance import earlier_backups, house_copy
 from flask10x.readings.labels import day_of, station_name
 from flask10x.readings.legacy_csv import TIME_HEADER
 from flask10x.readings.obstacles import REASONS
@@ -52,7 +55,7 @@ from flask10x.runtime.setup_files import is_reloaded, reload
 from flask10x.runtime.store import Store
 from flask10x.system import backup_files, clock, disks, units
 from flask10x.system.background import About, Background, Run, environment
-from flask10x.system.backup_files import checksum_path
+from flask10x.system.backup_files import CHECKSUM_SUFFIX
 from flask10x.system.disks import on_same_disk
 from flask10x.system.rejected_rows import SUFFIX as REJECTED_SUFFIX
 from flask10x.system.uploads import Uploads
@@ -134,10 +137,6 @@ def as_files(
     if is_only_here and settings.backup_copy_dir is None:
         # Where it lies stands below, in red.
         backed_up = replace(backed_up, details=[])
-    backups = [
-        one | {"has_sum": checksum_path(one["path"]).is_file(), "secrets": secrets_in(one["path"])}
-        for one in listed_backups(settings)
-    ]
     removals = None
     if days:
         try:
@@ -156,7 +155,7 @@ def as_files(
         typed=typed,
         problems={**({"days": problem} if problem else {}), **(problems or {})},
         run=outcome_of(run, t) if run else None,
-        backups=backups,
+        backups=listed_backups(settings),
         next_at={
             "backup": next_backup(
                 settings, known.backup.made_at if known.backup else None, known.began_at, now_ms
@@ -213,7 +212,21 @@ def as_files(
 def as_backup(name: str) -> AnyResponse | tuple[str, int]:
     """A backup, or its sum, for an administrator's browser."""
     _only_administrators()
-    return _download(backup_path(context.store().settings, name))
+    path = backup_path(context.store().settings, name.removesuffix(CHECKSUM_SUFFIX))
+    if path is None:
+        abort(404)
+    try:
+        with _held(path.parent) as stack:
+            if not name.endswith(CHECKSUM_SUFFIX):
+                return _attached(_sent_backup(path, stack), name)
+            # That of an earlier backup is in its own file.
+            noted = earlier_backups.about(path).sha256
+    except CopyError as error:
+        return as_files(str(error), 409)
+    if noted is None:
+        abort(404)
+    line = backup_files.checksum_line(noted, name.removesuffix(CHECKSUM_SUFFIX))
+    return _attached(Response(line, mimetype="text/plain"), name)
 
 
 @blueprint.get("/setup/files/rejected/<number>")
@@ -464,11 +477,39 @@ def _only_administrators() -> None:
         abort(403)
 
 
+@contextmanager
+def _held(folder: Path) -> Iterator[ExitStack]:
+    """Let no backup change those in the folder; raises BackgroundBusy while one does."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(backup_files.held(folder, within_sec=0))
+        except LockTimeout as error:
+            raise BackgroundBusy("backup") from error
+        yield stack
+
+
+def _sent_backup(path: Path, held: ExitStack) -> AnyResponse:
+    """Return a backup as a plain file; `held` ends when it is sent."""
+    if path.suffix == backup_files.PLAIN_SUFFIX:
+        answer: AnyResponse = send_file(path, conditional=True)
+        body: Iterable[bytes] = answer.iter_encoded()
+    else:
+        image = earlier_backups.Image(path)
+        answer, body = Response(mimetype="application/vnd.sqlite3"), image.blocks()
+        answer.content_length = image.bytes
+    answer.response = ClosingIterator(body, held.pop_all().close)
+    return answer
+
+
 def _download(path: Path | None) -> AnyResponse:
     if path is None:
         abort(404)
     # In pieces, also from the middle where a download broke off; nothing of it is in memory.
-    answer = send_file(path, as_attachment=True, download_name=path.name, conditional=True)
+    return _attached(send_file(path, conditional=True), path.name)
+
+
+def _attached(answer: AnyResponse, name: str) -> AnyResponse:
+    answer.headers.set("Content-Disposition", "attachment", filename=name)
     answer.headers["Cache-Control"] = "no-store"
     return answer
 
@@ -485,20 +526,19 @@ def _days(raw: str) -> tuple[int | None, str]:
 def backups_of(settings: Settings) -> list[Path]:
     """Return the finished backups, the newest first; raises OSError."""
     try:
-        return backup_files.finished(settings.backup_dir)[::-1]
+        return backup_files.restorable(settings.backup_dir)[::-1]
     except FileNotFoundError:
         return []
 
 
 def listed_backups(settings: Settings) -> list[dict[str, Any]]:
-    """Return the name, time, size and path of each backup, the newest first."""
+    """Return the name, time, size, sum and path of each backup, the newest first."""
     try:
         return [
             {
-                "name": path.name,
-                "made_at": time_of_backup(path, settings.zone),
-                "size": size(path.stat().st_size),
-                "path": path,
+                "name": (plain := backup_files.plain_path(path)).name,
+                "made_at": time_of_backup(plain, settings.zone),
+                **about(path),
             }
             for path in backups_of(settings)
         ]
@@ -509,14 +549,9 @@ def listed_backups(settings: Settings) -> list[dict[str, Any]]:
 
 
 def backup_path(settings: Settings, name: str) -> Path | None:
-    """Return the backup of this name, or its sum; None for any other name. Raises OSError."""
-    for path in backups_of(settings):
-        if path.name == name:
-            return path
-        checksum = backup_files.checksum_path(path)
-        if checksum.name == name and checksum.is_file() and not checksum.is_symlink():
-            return checksum
-    return None
+    """Return the backup of this name as a plain file; None for any other name. Raises OSError."""
+    backups = backups_of(settings)
+    return next((path for path in backups if backup_files.plain_path(path).name == name), None)
 
 
 def rejected_of(settings: Settings) -> list[Path]:
@@ -753,23 +788,25 @@ def readings_in(sent: list[Path]) -> int:
 
 def house_in(path: Path) -> House:
     """Return the house in a backup; raises CopyError."""
-    # Only a look at backups needs it.
-    from flask10x.maintenance import house_copy  # noqa: PLC0415
-
     return house_copy.house_in(path)
 
 
-def secrets_in(path: Path) -> int:
-    """Return how many secrets a backup has; 0 if it can't be read."""
-    with suppress(CopyError, OSError):
-        return _secrets_of(path, path.stat().st_mtime_ns)
-    return 0
+def about(path: Path) -> dict[str, Any]:
+    """Return the size of a backup, its secrets and whether it has a sum.
+
+    While a backup is made of it, or if it can't be read, there are none. Raises OSError.
+    """
+    status = path.stat()
+    with suppress(CopyError, BackgroundBusy), _held(path.parent):
+        found = _about(path, status.st_mtime_ns)
+        return {"size": size(found.bytes), "has_sum": bool(found.sha256), "secrets": found.secrets}
+    return {"size": size(status.st_size), "has_sum": False, "secrets": 0}
 
 
 # The page asks again each second while a command runs, and a finished backup never changes.
 @lru_cache(maxsize=100)
-def _secrets_of(path: Path, _changed_ns: int) -> int:
-    return len(house_in(path).secrets)
+def _about(path: Path, _changed_ns: int) -> earlier_backups.About:
+    return earlier_backups.about(path)
 
 
 def is_checked(run: Run | None) -> bool:
