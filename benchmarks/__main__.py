@@ -12,6 +12,7 @@ from benchmarks import (
     growth,
     hosts,
     ingest,
+    nights,
     report,
     results,
     servers,
@@ -32,6 +33,7 @@ LONG_ROWS: dict[str, Row] = (
     | boards.ROWS
     | statements.ROWS
     | verify.ROWS
+    | nights.ROWS
 )
 
 

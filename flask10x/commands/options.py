@@ -1,5 +1,6 @@
 """What several commands share: checks of options, remarks, and a progress bar."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -39,7 +40,7 @@ class BackupFile(click.Path):
         if backup_files.FINAL_NAME.fullmatch(path.name) and not path.exists():
             pages = backup_files.pages_path(path)
             value = pages if pages.exists() else value
-        return Path(super().convert(value, param, ctx))
+        return Path(os.fsdecode(super().convert(value, param, ctx)))
 
 
 def only_one(flags: Mapping[str, bool]) -> str | None:

@@ -1,5 +1,6 @@
 """`/setup/files`: who may do what with backups, files that are sent, and retention."""
 
+import hashlib
 import html
 import io
 import json
@@ -23,9 +24,10 @@ from flask10x.config.toml import schema_line
 from flask10x.database.database import Database
 from flask10x.errors import BackgroundBusy
 from flask10x.export.append import export
+from flask10x.maintenance.backup import backup
 from flask10x.recording.writer import Writer
 from flask10x.runtime.administrators import Administrators
-from flask10x.system import disk, disks
+from flask10x.system import backup_files, disk, disks
 from flask10x.system.background import (
     ABOUT,
     ERRORS,
@@ -233,6 +235,35 @@ def test_a_backup_is_downloaded_whole_or_from_the_middle_and_nothing_else_is(
         *("flask10x-20250101-000000.sqlite3", f"{BACKUP}%00", f".%2F{BACKUP}", "%2Fetc%2Fpasswd"),
     ):
         assert client.get(f"/setup/files/backups/{name}").status_code == 404, name
+
+
+def test_an_earlier_backup_is_downloaded_as_it_was(
+    client: FlaskClient, token: str, settings: Settings, writer: Writer
+) -> None:
+    assert token
+    made = []
+    for pressure in (1, 2):
+        writer.submit(pico(pressure))
+        writer.step()
+        path = backup(settings, settings.backup_dir).path
+        made.append((path.name, path.read_bytes()))
+    page = client.get("/setup/files").text
+    for name, content in made:
+        url = f"/setup/files/backups/{name}"
+        assert f'href="{url}"' in page and f'href="{url}.sha256"' in page
+        with client.get(url) as answer:
+            assert answer.data == content and answer.content_length == len(content)
+            assert answer.headers["Content-Disposition"] == f"attachment; filename={name}"
+        noted = f"{hashlib.sha256(content).hexdigest()}  {name}\n"
+        assert client.get(f"{url}.sha256").text == noted
+        # While another backup changes it there is nothing to send; afterwards nobody holds it.
+        with backup_files.held(settings.backup_dir, to_change=True):
+            answer = client.get(url)
+            assert answer.status_code == 409 and "Something else is running" in answer.text
+    (earlier,) = settings.backup_dir.glob("*.pages")
+    earlier.write_text("x")
+    answer = client.get(f"/setup/files/backups/{made[0][0]}")
+    assert answer.status_code == 409 and f"{earlier} is damaged" in answer.text
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
