@@ -34,16 +34,11 @@ from flask10x.database.sqlite.file import (
     open_read_only,
     remove_whole,
 )
+from flask10x.database.sqlite.snapshot import Snapshot, page_bytes_of
 from flask10x.errors import BackupError, BackupRunning, CopyError, LockTimeout, ServiceError
 from flask10x.maintenance import copy_check, earlier_backups, house_copy, remote_copy
 from flask10x.maintenance.copying import fill_whole, of_new_file, snapshots
-from flask10x.maintenance.earlier_backups import (
-    Changed,
-    Image,
-    Snapshot,
-    advanced,
-    page_bytes_of,
-)
+from flask10x.maintenance.earlier_backups import Changed, Image, advanced
 from flask10x.maintenance.remote_copy import TRIED_BYTES, changed
 from flask10x.system import backup_files, disk, disks
 from flask10x.system.backup_files import (

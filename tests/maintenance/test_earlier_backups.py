@@ -10,6 +10,7 @@ import pytest
 
 from flask10x.config.settings import Settings
 from flask10x.database.database import Database
+from flask10x.database.sqlite.snapshot import Snapshot
 from flask10x.errors import BackupRunning, CopyError, LockTimeout
 from flask10x.maintenance import backup as backup_module
 from flask10x.maintenance import earlier_backups
@@ -295,7 +296,7 @@ def test_what_is_read_is_not_changed(
 def test_without_the_pages_of_this_sqlite_each_is_a_whole_file(
     settings: Settings, writer: Writer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(earlier_backups.Snapshot, "is_possible", lambda _connection: False)
+    monkeypatch.setattr(Snapshot, "is_possible", lambda _connection: False)
     store(writer, 1)
     made = [backup(settings, folder).path for _ in range(2)]
     assert backup_files.restorable(folder) == made

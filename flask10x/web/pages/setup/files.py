@@ -492,7 +492,7 @@ def _sent_backup(path: Path, held: ExitStack) -> AnyResponse:
     """Return a backup as a plain file; `held` ends when it is sent."""
     if path.suffix == backup_files.PLAIN_SUFFIX:
         answer: AnyResponse = send_file(path, conditional=True)
-        body: Iterable[bytes] = answer.iter_encoded()
+        body: Iterable[Any] = answer.response
     else:
         image = earlier_backups.Image(path)
         answer, body = Response(mimetype="application/vnd.sqlite3"), image.blocks()
