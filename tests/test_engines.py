@@ -24,13 +24,14 @@ POSTGRESQL = re.compile(
 # backups, copies that are looked into, what is rescued of a deleted file.
 ABOUT_FILES = (
     "alerts/",
+    "maintenance/backup.py",
     "maintenance/check_database.py",
     "maintenance/copy_check.py",
     "maintenance/datasette.py",
+    "maintenance/earlier_backups.py",
     "maintenance/new_database.py",
     "maintenance/older_backup.py",
     "maintenance/restore.py",
-    "runtime/database_file.py",
     "runtime/database_file.py",
 )
 

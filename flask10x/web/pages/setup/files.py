@@ -43,7 +43,6 @@ from flask10x.errors import (
 from flask10x.health.checks import FAILURES, Checks, Facts
 from flask10x.health.copies import time_of_backup
 from flask10x.history.view import View
-from flask10x.maintenance import earlier_backups, house_copy
 from flask10x.readings.labels import day_of, station_name
 from flask10x.readings.legacy_csv import TIME_HEADER
 from flask10x.readings.obstacles import REASONS
@@ -211,6 +210,9 @@ def as_files(
 @blueprint.get("/setup/files/backups/<name>")
 def as_backup(name: str) -> AnyResponse | tuple[str, int]:
     """A backup, or its sum, for an administrator's browser."""
+    # Only a page with backups needs it.
+    from flask10x.maintenance import earlier_backups  # noqa: PLC0415
+
     _only_administrators()
     path = backup_path(context.store().settings, name.removesuffix(CHECKSUM_SUFFIX))
     if path is None:
@@ -490,6 +492,8 @@ def _held(folder: Path) -> Iterator[ExitStack]:
 
 def _sent_backup(path: Path, held: ExitStack) -> AnyResponse:
     """Return a backup as a plain file; `held` ends when it is sent."""
+    from flask10x.maintenance import earlier_backups  # noqa: PLC0415
+
     if path.suffix == backup_files.PLAIN_SUFFIX:
         answer: AnyResponse = send_file(path, conditional=True)
         body: Iterable[Any] = answer.response
@@ -788,6 +792,8 @@ def readings_in(sent: list[Path]) -> int:
 
 def house_in(path: Path) -> House:
     """Return the house in a backup; raises CopyError."""
+    from flask10x.maintenance import house_copy  # noqa: PLC0415
+
     return house_copy.house_in(path)
 
 
@@ -805,7 +811,9 @@ def about(path: Path) -> dict[str, Any]:
 
 # The page asks again each second while a command runs, and a finished backup never changes.
 @lru_cache(maxsize=100)
-def _about(path: Path, _changed_ns: int) -> earlier_backups.About:
+def _about(path: Path, _changed_ns: int) -> Any:
+    from flask10x.maintenance import earlier_backups  # noqa: PLC0415
+
     return earlier_backups.about(path)
 
 
